@@ -1,0 +1,44 @@
+/* Errors are values.
+ *
+ * A function that can fail returns 0 or a negative errno and, where a person will read about it,
+ * fills a struct error that the caller owns. On the way up each caller puts its own context in
+ * front; at the top it is printed once. Nothing here allocates, so it also serves in a freshly
+ * cloned child and when memory is gone, and a struct error can be sent as it is.
+ *
+ *     return error_set(error, errno, "open of %s", path);        open of /srv/x: Permission denied
+ *     return error_prefix(error, "application %s", name);        application a: open of /srv/x: ...
+ *
+ * A remedy is one sentence that tells the reader what to do. The innermost one that was given wins:
+ * whoever was nearest to the fault knows best.
+ */
+#pragma once
+
+#define ERROR_TEXT_SIZE   768 /* bytes, with the final NUL; longer texts are cut */
+#define ERROR_REMEDY_SIZE 384
+
+struct error {
+        int code; /* a positive errno; 0 as long as there is no error */
+        char text[ERROR_TEXT_SIZE];
+        char remedy[ERROR_REMEDY_SIZE]; /* "" when there is none */
+};
+
+#define ERROR_INIT                                                                                 \
+        {                                                                                          \
+                .code = 0                                                                          \
+        }
+
+/* What went wrong, in place of whatever the object held. `code` is a positive errno; its text is
+ * appended, unless it is EINVAL or EBADMSG, where our own words say more. Returns -code. */
+int error_set(struct error *error, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* "context: " in front of what is there. Returns -error->code. */
+int error_prefix(struct error *error, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/* What would help, unless somebody nearer to the fault has said so already. Returns -error->code. */
+int error_remedy(struct error *error, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/* The name of an errno ("EPERM"), or "E?" for a number this libc does not know. */
+const char *error_name(int code);

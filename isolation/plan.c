@@ -1,0 +1,131 @@
+#include "isolation/plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define INSTRUCTIONS_MAX 4096 /* BPF_MAXINSNS */
+
+bool plan_target_valid(const char *target)
+{
+        const char *at = target;
+
+        if (!target || target[0] != '/' || target[1] == '\0')
+                return false;
+        while (*at) {
+                size_t length;
+
+                at++; /* the slash */
+                length = strcspn(at, "/");
+                if (length == 0 || (length == 1 && at[0] == '.') ||
+                    (length == 2 && at[0] == '.' && at[1] == '.'))
+                        return false;
+                at += length;
+        }
+        return true;
+}
+
+static void refuse(struct codec *codec)
+{
+        if (!codec->error)
+                codec->error = -EBADMSG;
+}
+
+static void map_fields(struct codec *codec, struct plan_id_map *map)
+{
+        codec_u32(codec, &map->inside);
+        codec_u32(codec, &map->outside);
+        codec_u32(codec, &map->count);
+}
+
+static void identity_fields(struct codec *codec, struct plan_identity *identity)
+{
+        codec_u32(codec, &identity->method);
+        codec_bool(codec, &identity->deny_groups);
+        map_fields(codec, &identity->uid_map);
+        map_fields(codec, &identity->gid_map);
+        codec_u32(codec, &identity->uid);
+        codec_u32(codec, &identity->gid);
+        if (identity->method > PLAN_IDS_HELPER)
+                refuse(codec);
+}
+
+static void source_fields(struct codec *codec, struct plan_source *source)
+{
+        codec_string(codec, &source->path);
+        codec_u64(codec, &source->device);
+        codec_u64(codec, &source->inode);
+        codec_u64(codec, &source->special);
+        codec_u32(codec, &source->type);
+        codec_bool(codec, &source->readable);
+        if (!source->path)
+                refuse(codec);
+}
+
+static void entry_fields(struct codec *codec, struct plan_entry *entry, size_t sources)
+{
+        codec_u32(codec, &entry->kind);
+        codec_string(codec, &entry->target);
+        codec_string(codec, &entry->content);
+        codec_u32(codec, &entry->mode);
+        codec_u32(codec, &entry->source);
+        codec_u64(codec, &entry->size);
+        codec_u64(codec, &entry->inodes);
+        codec_u64(codec, &entry->attributes);
+        if (entry->kind >= PLAN_ENTRY_KINDS || !plan_target_valid(entry->target) ||
+            (entry->kind == PLAN_BIND && entry->source >= sources) ||
+            ((entry->kind == PLAN_FILE || entry->kind == PLAN_SYMLINK) && !entry->content))
+                refuse(codec);
+}
+
+static void rlimit_fields(struct codec *codec, struct plan_rlimit *rlimit)
+{
+        codec_u32(codec, &rlimit->resource);
+        codec_u64(codec, &rlimit->soft);
+        codec_u64(codec, &rlimit->hard);
+}
+
+static void filter_fields(struct codec *codec, struct plan_filter *filter)
+{
+        size_t size = filter->length * sizeof(*filter->program);
+
+        codec_string(codec, &filter->name);
+        codec_bytes(codec, (void **)&filter->program, &size);
+        filter->length = size / sizeof(*filter->program);
+        if (size % sizeof(*filter->program) || filter->length > INSTRUCTIONS_MAX)
+                refuse(codec);
+}
+
+static void landlock_fields(struct codec *codec, struct plan_landlock *landlock)
+{
+        codec_u64(codec, &landlock->handled_fs);
+        codec_u64(codec, &landlock->handled_net);
+        codec_u64(codec, &landlock->scoped);
+        codec_u64(codec, &landlock->root_allowed);
+}
+
+void plan_fields(struct codec *codec, struct plan *plan)
+{
+        codec_u64(codec, &plan->namespaces);
+        identity_fields(codec, &plan->identity);
+        codec_bool(codec, &plan->privileged);
+        codec_string(codec, &plan->hostname);
+        codec_bool(codec, &plan->root);
+        codec_u64(codec, &plan->root_size);
+        codec_u64(codec, &plan->root_inodes);
+        if (CODEC_ARRAY(codec, &plan->sources, &plan->source_count))
+                for (size_t i = 0; i < plan->source_count; i++)
+                        source_fields(codec, &plan->sources[i]);
+        if (CODEC_ARRAY(codec, &plan->entries, &plan->entry_count))
+                for (size_t i = 0; i < plan->entry_count; i++)
+                        entry_fields(codec, &plan->entries[i], plan->source_count);
+        if (CODEC_ARRAY(codec, &plan->rlimits, &plan->rlimit_count))
+                for (size_t i = 0; i < plan->rlimit_count; i++)
+                        rlimit_fields(codec, &plan->rlimits[i]);
+        codec_u32(codec, &plan->landlock_abi);
+        landlock_fields(codec, &plan->prototype_domain);
+        landlock_fields(codec, &plan->worker_domain);
+        if (CODEC_ARRAY(codec, &plan->prototype_filters, &plan->prototype_filter_count))
+                for (size_t i = 0; i < plan->prototype_filter_count; i++)
+                        filter_fields(codec, &plan->prototype_filters[i]);
+        filter_fields(codec, &plan->worker_filter);
+}

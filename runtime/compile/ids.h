@@ -1,0 +1,26 @@
+/* Which host ids an application runs as.
+ *
+ * Root gives each application one id of settings.id_range, remembered in STATE_DIRECTORY/ids so that it is
+ * the same at every start and never another one's: the key is the configuration's real path and the
+ * application's name. An unprivileged user gives ids of its subuid(5) range by newuidmap where there is
+ * one, else its own id, the only one it has.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "isolation/plan.h"
+#include "runtime/config/config.h"
+
+struct ids_request {
+        const struct config *config;
+        const struct config_application *application;
+        size_t index;     /* of the application in its configuration */
+        bool remember;    /* false: say what it would be, write nothing (clade plan) */
+};
+
+/* Fills the identity: method, maps, ids inside and outside. */
+int ids_assign(const struct ids_request *request, struct plan_identity *ret_identity,
+               struct error *error);

@@ -1,0 +1,122 @@
+/* The configuration: one JSON file, strictly read (docs/configuration.md).
+ *
+ * All errors of a file are collected, each with line, column and JSON pointer, what was expected, and
+ * the nearest known key where one is misspelt. A struct config exists only when there were none.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+#include "runtime/catalogue/catalogue.h"
+
+struct diagnostic {
+        char *file;
+        unsigned line, column; /* from 1; 0 where the place is not known */
+        char *pointer;         /* RFC 6901: "/applications/hello/processes"; "" is the whole file */
+        char *text;            /* one sentence: what is there, what was expected, what to do */
+};
+
+struct diagnostics {
+        struct diagnostic *list;
+        size_t count;
+};
+
+void diagnostics_finish(struct diagnostics *diagnostics);
+
+/* -ENOMEM or 0. */
+int diagnostics_add(struct diagnostics *diagnostics, const char *file, unsigned line, unsigned column,
+                    const char *pointer, const char *format, ...)
+        __attribute__((format(printf, 6, 7)));
+
+struct config_listener {
+        char *address; /* as written: "127.0.0.1:8080", "[::1]:80", "*:8080", "unix:/run/x", "unix:@x" */
+        struct sockaddr_storage socket_address;
+        socklen_t socket_length;
+        size_t application; /* index: where connections go */
+};
+
+/* OCI form. Options are not interpreted here (runtime/compile does, with libmount). */
+struct config_mount {
+        char *destination;
+        char *type;     /* "bind", "tmpfs", "proc"; NULL: bind where there is a source */
+        char *source;   /* or NULL */
+        char **options; /* NULL at the end */
+        char *pointer;  /* where it stands, for later errors */
+};
+
+enum config_network {
+        CONFIG_NETWORK_NONE, /* an empty network namespace: the default */
+        CONFIG_NETWORK_HOST,
+};
+
+struct config_isolation {
+        uint64_t namespaces; /* CLONE_NEW*: all, less what is switched off; NEWNET by `network` */
+        char *rootfs;        /* a template's name, or an absolute path to a template or directory;
+                              * NULL: none (only without a mount namespace) */
+        struct config_mount *mounts;
+        size_t mount_count;
+        enum config_network network;
+        bool unix_clients; /* connect() stays, for AF_UNIX; needs Landlock to refuse TCP */
+};
+
+struct config_value {
+        char *name;
+        enum clade_type type;
+        char *string;
+        int64_t integer;
+        char **strings; /* NULL at the end */
+};
+
+struct config_application {
+        char *name;
+        char *type; /* as written: "python 3" */
+        const struct catalogue_module *module;
+        uint32_t processes; /* 1 .. CONFIG_PROCESSES_MAX; default 1 */
+        char **environment; /* "NAME=value", NULL at the end, in the file's order */
+        char *working_directory; /* or NULL */
+        char *stdout_path, *stderr_path; /* or NULL: into clade's log */
+        uint32_t uid, gid; /* inside; defaults CONFIG_ID_DEFAULT */
+        char *user, *group; /* names for the generated passwd and group; never NULL */
+        struct config_value *values; /* the module's options, checked against the catalogue */
+        size_t value_count;
+        struct config_isolation isolation;
+        char *pointer;
+};
+
+#define CONFIG_PROCESSES_MAX 1024
+#define CONFIG_ID_DEFAULT    1000
+#define CONFIG_FILE_MAX      (4u << 20) /* bytes */
+
+struct config_settings {
+        uint32_t stop_timeout;  /* s; default 30 */
+        uint32_t start_timeout; /* s from the clone to ready; default 60 */
+        uint32_t id_first, id_count; /* settings.id_range {"first", "count"}: host ids that root gives
+                                      * to applications, one each; default 1879048192, 65536 */
+        char *state_directory; /* where root remembers them; default /var/lib/clade */
+};
+
+struct config {
+        char *file;
+        struct config_settings settings;
+        struct config_listener *listeners;
+        size_t listener_count;
+        struct config_application *applications;
+        size_t application_count;
+};
+
+/* Reads a file and checks everything that can be known without touching what it names. The catalogue
+ * says which types and options there are, and must outlive the config.
+ * 0; -EINVAL with at least one diagnostic; another negative errno with `error` filled when the file
+ * could not be read at all. */
+int config_load(const char *file, const struct catalogue *catalogue, struct config *config,
+                struct diagnostics *diagnostics, struct error *error);
+
+/* The same from memory; `file` is for messages. */
+int config_parse(const char *file, const char *text, size_t size, const struct catalogue *catalogue,
+                 struct config *config, struct diagnostics *diagnostics);
+
+void config_finish(struct config *config);

@@ -1,0 +1,45 @@
+/* The launch: what a prototype needs to know, in one sealed memfd. The isolation plan is a part of it;
+ * the rest is the application's: module, options, environment, listeners. Written by the supervisor,
+ * read once by the prototype, wiped and unmapped before the application's code runs. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/codec.h"
+#include "base/error.h"
+#include "isolation/plan.h"
+
+/* An option's value, checked against what the module declared (modules/include/clade/module.h). */
+struct launch_value {
+        char *name;
+        uint32_t type;    /* enum clade_type */
+        char *string;     /* STRING, PATH */
+        int64_t integer;  /* INTEGER; BOOLEAN as 0 and 1 */
+        char **strings;   /* STRINGS, NULL at the end */
+};
+
+struct launch_listener {
+        char *address; /* as configured: "127.0.0.1:8080" */
+};
+
+struct launch {
+        char *application;
+        char *module;      /* its type, for errors */
+        struct launch_value *values;
+        size_t value_count;
+        struct launch_listener *listeners;
+        size_t listener_count;
+        char **environment;      /* "NAME=value", NULL at the end; all that the application gets */
+        char *working_directory; /* inside; NULL: "/" */
+        uint32_t slot_count;     /* how many workers can be alive at once */
+        struct plan plan;
+};
+
+void launch_fields(struct codec *codec, struct launch *launch);
+
+/* A sealed memfd with magic, version, length and the launch; the descriptor or a negative errno. */
+int launch_write(const struct launch *launch);
+
+/* Reads one, refusing anything that is not of this very version. What is decoded lies in `memory`. */
+int launch_read(int fd, struct launch *launch, struct codec_memory *memory, struct error *error);

@@ -1,0 +1,45 @@
+/* Listening sockets: opened by the supervisor, inherited by prototypes and workers, never accepted on here.
+ *
+ * A worker has the socket itself, so it can shut it down for everybody. The supervisor watches for the
+ * hang-up, opens the address anew and tells the application's machine, whose prototype has to be started
+ * again with the new socket. A second start finds stale unix sockets and replaces them; one that
+ * somebody still listens on is refused.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/error.h"
+#include "runtime/config/config.h"
+
+struct listener;
+
+struct listener_events {
+        /* The socket was shut down from below; listener_fd is a new one already, or -1 if that failed and
+         * is being tried again each second. */
+        void (*lost)(void *context, struct listener *listener, const struct error *error);
+        /* Connections have waited for `seconds` and nobody has taken one; told once until it changes. */
+        void (*stalled)(void *context, struct listener *listener, unsigned seconds,
+                        unsigned waiting);
+        /* ... and it has changed. */
+        void (*flowing)(void *context, struct listener *listener);
+        void *context;
+};
+
+/* Opens, binds, listens. `events` must outlive the listener. */
+int listener_create(sd_event *event, const struct config_listener *config,
+                    const struct listener_events *events, struct listener **ret_listener,
+                    struct error *error);
+
+/* Closes it, and removes a unix socket's file if it is still ours. Takes NULL. */
+struct listener *listener_destroy(struct listener *listener);
+
+int listener_fd(const struct listener *listener);
+const char *listener_address(const struct listener *listener);
+size_t listener_application(const struct listener *listener);
+
+/* Whether it still listens (SO_ACCEPTCONN; not shut down); asked before each start. Opens it anew when it
+ * does not; *ret_reopened says so. */
+int listener_check(struct listener *listener, bool *ret_reopened, struct error *error);
