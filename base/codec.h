@@ -64,4 +64,10 @@ void codec_strings(struct codec *codec, char ***value);
  * then names the fields of each. False when there is nothing to do any more. */
 bool codec_array(struct codec *codec, void **array, size_t *count, size_t element);
 #define CODEC_ARRAY(codec, array, count)                                                           \
-        codec_array((codec), (void **)(array), (count), sizeof(**(array)))
+        ({                                                                                         \
+                void *codec_array_ = *(array);                                                     \
+                bool codec_more_ =                                                                 \
+                        codec_array((codec), &codec_array_, (count), sizeof(**(array)));           \
+                *(array) = codec_array_;                                                           \
+                codec_more_;                                                                       \
+        })

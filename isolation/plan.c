@@ -87,9 +87,11 @@ static void rlimit_fields(struct codec *codec, struct plan_rlimit *rlimit)
 static void filter_fields(struct codec *codec, struct plan_filter *filter)
 {
         size_t size = filter->length * sizeof(*filter->program);
+        void *program = filter->program;
 
         codec_string(codec, &filter->name);
-        codec_bytes(codec, (void **)&filter->program, &size);
+        codec_bytes(codec, &program, &size);
+        filter->program = program;
         filter->length = size / sizeof(*filter->program);
         if (size % sizeof(*filter->program) || filter->length > INSTRUCTIONS_MAX)
                 refuse(codec);
