@@ -58,3 +58,4 @@ const struct catalogue_module *catalogue_find(const struct catalogue *catalogue,
 /* Compares versions part by part, numbers as numbers: <0, 0, >0. */
 int version_compare(const char *a, const char *b);
 bool version_matches(const char *wanted, const char *version);
+bool version_valid(const char *text); /* numbers separated by dots */
