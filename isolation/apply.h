@@ -73,8 +73,9 @@ int isolation_apply(struct isolation *isolation, enum isolation_step_id *ret_ste
 void isolation_describe(const struct plan *plan, const struct isolation_report *report);
 
 /* The locks that a worker adds to what it inherits: its own Landlock domain, its difference filter.
- * Called in the worker, before any code of a tenant. */
-int isolation_confine_worker(const struct plan *plan, int worker_ruleset,
+ * Called in the worker, before any code of a tenant. `difference` is a copy of plan->worker_filter that
+ * outlived the plan; worker_ruleset is what isolation_apply left in struct isolation. */
+int isolation_confine_worker(const struct plan_filter *difference, int worker_ruleset,
                              enum isolation_step_id *ret_step, struct error *error);
 void isolation_describe_worker(const struct plan *plan, const struct isolation_report *report);
 

@@ -37,8 +37,10 @@ struct isolation_clone {
         size_t descriptor_count;
         size_t first_source;
 
-        /* Called in C when it cannot go on; it then exits with `step` as its status. */
-        void (*failed)(void *context, enum isolation_step_id step, const struct error *error);
+        /* Called in C when it cannot go on; it then exits with `step` as its status. `arranged` says
+         * whether the descriptors have their fixed numbers already or still those of P. */
+        void (*failed)(void *context, bool arranged, enum isolation_step_id step,
+                       const struct error *error);
         void *context;
 };
 

@@ -38,7 +38,7 @@ struct plan_identity {
 
 /* Something of the host's that becomes visible inside. It is opened before the root changes and is
  * known by its descriptor from then on; device and inode say what was promised, and whoever opens the
- * path compares. */
+ * path compares. Each source belongs to exactly one PLAN_BIND entry: a tree is attached once. */
 struct plan_source {
         char *path; /* on the host, absolute */
         uint64_t device, inode;
@@ -47,7 +47,9 @@ struct plan_source {
         bool readable;    /* the application's id must be able to read (and search) it: checked */
 };
 
-/* What the new root is made of, in order. */
+/* What the new root is made of, in order. A parent directory must be there before what lies in it. The
+ * target of a mount is made where it is missing: a directory, or an empty file for a source that is no
+ * directory; below something of the host's it must be there already. */
 enum plan_entry_kind {
         PLAN_DIRECTORY,
         PLAN_FILE,    /* a file with the given content, on the root's own tmpfs */

@@ -1,0 +1,10 @@
+/* Giving a user namespace its ids (user_namespaces(7)), from the process that cloned it. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "isolation/plan.h"
+
+/* Writes the maps of `pid`, which waits and has not been reaped. */
+int idmap_write(pid_t pid, const struct plan_identity *identity, struct error *error);
