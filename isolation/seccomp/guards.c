@@ -1,0 +1,180 @@
+/* The guards: arguments that are refused in calls that are allowed.
+ *
+ * Each rule refuses; what no rule matches is allowed. A filter sees an argument as 64 bits, the kernel
+ * often takes an int: every rule below is either an equality on the bits that the kernel looks at, or
+ * refuses whatever is not exactly the one good value. Ranges are written as blocks under a mask, since
+ * equalities are what libseccomp gets right; tests/unit/test_seccomp.c proves the programs by simulation.
+ */
+#include "isolation/seccomp/compiler.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/own.h"
+#include "isolation/seccomp/program.h"
+
+/* On 32-bit machines socket calls hide behind socketcall(2), whose arguments lie in memory. */
+_Static_assert(sizeof(long) == 8, "the guards need the system calls of a 64-bit machine");
+
+#ifdef __s390__
+#define CLONE_FLAGS 1 /* clone's flags are its second argument there */
+#else
+#define CLONE_FLAGS 0
+#endif
+
+struct guard {
+        const char *call;
+        struct condition conditions[CONDITIONS_MAX];
+};
+
+/* Answered EPERM, always. */
+static const struct guard guards[] = {
+        /* New namespaces mean new capabilities. clone drops the upper half of its flags, and has no bit
+         * for a time namespace: that one is its exit signal's. */
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWNS)}},
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWCGROUP)}},
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWUTS)}},
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWIPC)}},
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWUSER)}},
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWPID)}},
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWNET)}},
+
+        /* What makes addresses guessable or data executable. Bit 31 is clear in all that means
+         * anything; with it set there is only the question for the present value. */
+        {"personality", {{0, 1u << 31 | ADDR_NO_RANDOMIZE, ADDR_NO_RANDOMIZE, false}}},
+        {"personality", {{0, 1u << 31 | MMAP_PAGE_ZERO, MMAP_PAGE_ZERO, false}}},
+        {"personality", {{0, 1u << 31 | ADDR_COMPAT_LAYOUT, ADDR_COMPAT_LAYOUT, false}}},
+        {"personality", {{0, 1u << 31 | READ_IMPLIES_EXEC, READ_IMPLIES_EXEC, false}}},
+        {"personality", {{0, 1u << 31 | ADDR_LIMIT_32BIT, ADDR_LIMIT_32BIT, false}}},
+        {"personality", {{0, 1u << 31 | ADDR_LIMIT_3GB, ADDR_LIMIT_3GB, false}}},
+
+        /* The tie to one's parent can be made, not loosened. */
+        {"prctl", {INT_IS(0, PR_SET_PDEATHSIG), IS_NOT(1, SIGKILL)}},
+        {"prctl", {INT_IS(0, PR_SET_MM)}},
+
+        /* RLIMIT_CPU of another process of the same id is as good as a kill. Reading stays. */
+        {"prlimit64", {IS_NOT(0, 0), IS_NOT(2, 0)}},
+
+        /* Device nodes. Pipes, sockets and files are made with the same call. The kernel takes 16 bits
+         * of the mode; a device of number 0:0 (overlayfs's whiteout) it would give to anybody. */
+        {"mknod", {{1, S_IFMT, S_IFCHR, false}}},
+        {"mknod", {{1, S_IFMT, S_IFBLK, false}}},
+        {"mknodat", {{2, S_IFMT, S_IFCHR, false}}},
+        {"mknodat", {{2, S_IFMT, S_IFBLK, false}}},
+
+        /* Typing into the terminal that one was given. */
+        {"ioctl", {INT_IS(1, TIOCSTI)}},
+        {"ioctl", {INT_IS(1, TIOCLINUX)}},
+
+        /* Of netlink only routing: each protocol is a parser in the kernel. */
+        {"socket", {INT_IS(0, AF_NETLINK), IS_NOT(2, 0)}},
+};
+
+/* With a network of one's own: inherited and accepted sockets are the host's, and must not serve for
+ * looking around there, or for connecting without connect(2). */
+static const struct guard network_guards[] = {
+        {"sendto", {HAS_BITS(3, MSG_FASTOPEN)}},
+        {"sendmsg", {HAS_BITS(2, MSG_FASTOPEN)}},
+        {"sendmmsg", {HAS_BITS(3, MSG_FASTOPEN)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), INT_IS(2, TCP_FASTOPEN_CONNECT)}},
+        /* interface requests, 0x8910 to 0x89ff */
+        {"ioctl", {{1, 0xfffffff0, 0x8910, false}}},
+        {"ioctl", {{1, 0xffffffe0, 0x8920, false}}},
+        {"ioctl", {{1, 0xffffffc0, 0x8940, false}}},
+        {"ioctl", {{1, 0xffffff80, 0x8980, false}}},
+        /* wireless ones, 0x8b00 to 0x8bff */
+        {"ioctl", {{1, 0xffffff00, 0x8b00, false}}},
+};
+
+static int add_guards(struct program *program, const struct guard *list, size_t count,
+                      struct error *error)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < count && r == 0; i++)
+                r = program_rule(program, SCMP_ACT_ERRNO(EPERM), list[i].call, 0,
+                                 list[i].conditions, CONDITIONS_MAX, error);
+        return r;
+}
+
+/* Refuses every value of an int argument below `end` (a power of two) that is not listed, as the largest
+ * aligned blocks that hold none of the listed ones. `also` is a further condition. */
+static int refuse_others(struct program *program, int code, const char *call, unsigned argument,
+                         const uint32_t *listed, size_t count, uint32_t end,
+                         const struct condition *also, struct error *error)
+{
+        int r = 0;
+
+        for (uint32_t at = 0, size; at < end && r == 0; at += size) {
+                struct condition conditions[CONDITIONS_MAX] = {[1] = *also};
+                uint32_t next = end;
+
+                for (size_t i = 0; i < count; i++)
+                        if (listed[i] >= at && listed[i] < next)
+                                next = listed[i];
+                size = 1;
+                if (next == at)
+                        continue;
+                while (at % (size * 2) == 0 && at + size * 2 <= next)
+                        size *= 2;
+                conditions[0] =
+                        (struct condition){argument, LOW_HALF & ~(uint64_t)(size - 1), at, false};
+                r = program_rule(program, SCMP_ACT_ERRNO(code), call, 0, conditions, CONDITIONS_MAX,
+                                 error);
+        }
+        return r;
+}
+
+/* Families and protocols are where the kernel loads modules that nobody has looked at for years (vsock,
+ * which no namespace holds; alg, kcm, rds, key, sctp, dccp, ...). From `end` on the kernel has none. */
+static int guard_sockets(struct program *program, struct error *error)
+{
+        static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+        static const uint32_t protocols[] = {0, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP,
+                                             IPPROTO_ICMPV6};
+        static const struct condition none = {.mask = 0};
+        /* AF_INET is 2 and AF_INET6 is 10: they differ in one bit. */
+        static const struct condition inet = {0, LOW_HALF & ~8ull, AF_INET, false};
+        int r;
+
+        _Static_assert((AF_INET6 & ~8) == AF_INET && AF_INET != AF_INET6, "one mask for both");
+        r = refuse_others(program, EAFNOSUPPORT, "socket", 0, families, ARRAY_SIZE(families), 256,
+                          &none, error);
+        if (r == 0)
+                r = refuse_others(program, EAFNOSUPPORT, "socketpair", 0, families,
+                                  ARRAY_SIZE(families), 256, &none, error);
+        if (r == 0)
+                r = refuse_others(program, EPERM, "socket", 2, protocols, ARRAY_SIZE(protocols),
+                                  512, &inet, error);
+        return r;
+}
+
+int seccomp_compile_guards(const struct seccomp_request *request, struct plan_filter *ret_filter,
+                           struct error *error)
+{
+        struct program program;
+        int r;
+
+        r = program_begin(&program, "guards", SCMP_ACT_ALLOW, false, error);
+        if (r < 0)
+                return r;
+        r = add_guards(&program, guards, ARRAY_SIZE(guards), error);
+        if (r == 0)
+                r = guard_sockets(&program, error);
+        if (r == 0 && request->own_network)
+                r = add_guards(&program, network_guards, ARRAY_SIZE(network_guards), error);
+        if (r < 0) {
+                program_abandon(&program);
+                return r;
+        }
+        return program_end(&program, ret_filter, error);
+}
