@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "base/own.h"
 

@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "isolation/report.h"
 
-#define MOUNT_TMPFS_SIZE   (16ull << 20) /* bytes, where the plan says 0 */
-#define MOUNT_TMPFS_INODES 4096ull
+#define MOUNT_TMPFS_SIZE   UINT64_C(16777216) /* bytes, where the plan says 0 */
+#define MOUNT_TMPFS_INODES UINT64_C(4096)
 
 /* A detached tmpfs, as a descriptor, or a negative errno. */
 int mount_tmpfs(uint64_t size, uint64_t inodes, uint32_t mode, uint64_t attributes,
