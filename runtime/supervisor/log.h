@@ -5,9 +5,14 @@
  *
  * The names of events and fields are an interface (docs/events.md). Values may come from a tenant: text is
  * made valid UTF-8, control characters are escaped, lengths are bounded, so no line can be forged.
+ *
+ * An event is a single write(2). A descriptor that blocks makes us wait, as its owner chose; one that
+ * does not (O_NONBLOCK is the pipe's, not ours) loses the event, and the next one that gets through says
+ * in `events_dropped` how many were lost. The process must ignore SIGPIPE.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,12 +25,20 @@ struct log {
         int fd;
         enum log_format format;
         enum log_level minimum;
+        uint64_t dropped; /* events lost since the last one that got through */
+        bool torn;        /* the last one got through in part: its line is still open */
 };
+
+/* Longer events lose the end of a text (which then ends with an ellipsis) and the fields behind it. It is
+ * enough for OUTPUT_LINE_MAX bytes that all have to be escaped. */
+#define LOG_EVENT_MAX 32768 /* bytes, with the newline */
+
+#define LOG_LEFT_OUT SIZE_MAX
 
 struct log_field {
         const char *key;
         const char *text; /* NULL: it is a number */
-        size_t length;    /* of text */
+        size_t length;    /* of text; LOG_LEFT_OUT: there is no such field in this event */
         int64_t number;
 };
 
