@@ -1,0 +1,186 @@
+/* The worker's story.
+ *
+ * We are a clone of the prototype: already confined, the application already loaded. What is left to do is to
+ * become one of many instead of a copy: only our own descriptors, our own session, our own slot, our own
+ * Landlock domain, and the filter that separates workers from the prototype. Then the module starts the
+ * application, and nothing of clade's runs here any more.
+ *
+ * Until then a failure is told to the prototype with its step, and is our exit status.
+ */
+#include "runtime/worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/channel.h"
+#include "base/own.h"
+#include "isolation/apply.h"
+#include "runtime/protocol/descriptors.h"
+#include "runtime/protocol/scoreboard.h"
+#include "runtime/protocol/steps.h"
+#include "runtime/prototype/prototype.h"
+
+#define LISTENERS_MAX 256
+
+/* Where the descriptors went, behind the listeners. */
+struct own {
+        int handshake, scoreboard, kick, ruleset;
+};
+
+/* Known to the one function that the module calls back: a worker is one process with one slot. */
+static struct {
+        struct scoreboard_slot *slot;
+        int kick;
+} scoreboard = {.kick = -1};
+
+static void worker_ready(struct clade_worker *worker)
+{
+        (void)worker;
+        if (scoreboard.kick < 0)
+                return;
+        scoreboard.slot->state = SCOREBOARD_READY;
+        eventfd_write(scoreboard.kick, 1);
+        fd_close(TAKE_FD(scoreboard.kick));
+}
+
+static _Noreturn void worker_die(int handshake, unsigned step, const struct error *error)
+{
+        struct worker_word word = {.step = step, .error = *error};
+
+        channel_send(handshake, &word, sizeof(word));
+        _exit((int)step);
+}
+
+/* Everything that is not on the list is closed: the prototype's pipes, the other slots', whatever the
+ * application opened while it was loaded. */
+static int take_descriptors(const struct worker_start *start, struct own *ret_own,
+                            struct error *error)
+{
+        int count = (int)start->application->listener_count;
+        int list[WORKER_FD_LISTENERS + LISTENERS_MAX + 4];
+        int n = 0, r;
+
+        if (count > LISTENERS_MAX)
+                return error_set(error, EMFILE, "%d listeners", count);
+        list[n++] = 0;
+        list[n++] = start->out;
+        list[n++] = start->err;
+        for (int i = 0; i < count; i++)
+                list[n++] = start->listeners[i];
+        *ret_own = (struct own){n, n + 1, n + 2, start->ruleset < 0 ? -1 : n + 3};
+        list[n++] = start->handshake;
+        list[n++] = start->scoreboard;
+        list[n++] = start->kick;
+        list[n++] = start->ruleset;
+        r = fd_arrange(list, (size_t)n, 0);
+        for (int fd = WORKER_FD_LISTENERS + count; r == 0 && fd < n; fd++)
+                if (list[fd] >= 0)
+                        r = fd_cloexec(fd, true);
+        if (r < 0)
+                return error_set(error, -r, "moving descriptors to their numbers");
+        return 0;
+}
+
+/* Signals by default, a session of our own, and no life without the prototype. */
+static int take_process(const struct worker_start *start, struct error *error)
+{
+        struct sigaction fallback = {.sa_handler = SIG_DFL};
+        sigset_t nothing;
+
+        for (int number = 1; number < NSIG; number++)
+                if (number != SIGKILL && number != SIGSTOP)
+                        sigaction(number, &fallback, NULL);
+        sigemptyset(&nothing);
+        sigprocmask(SIG_SETMASK, &nothing, NULL);
+        if (setsid() < 0)
+                return error_set(error, errno, "setsid");
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return error_set(error, errno, "prctl(PR_SET_PDEATHSIG)");
+        if (getppid() != start->prototype)
+                return error_set(error, ESRCH, "the prototype is gone");
+        return 0;
+}
+
+/* Our page of the scoreboard and no other's; the descriptor goes, the mapping stays. */
+static int take_slot(const struct worker_start *start, struct own *own, struct error *error)
+{
+        void *page = mmap(NULL, SCOREBOARD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+                          own->scoreboard, (off_t)start->slot * SCOREBOARD_PAGE);
+
+        if (page == MAP_FAILED)
+                return error_set(error, errno, "mmap of scoreboard slot %u", start->slot);
+        fd_close(TAKE_FD(own->scoreboard));
+        scoreboard.slot = page;
+        scoreboard.kick = own->kick;
+        *scoreboard.slot = (struct scoreboard_slot){
+                .serial = start->serial,
+                .state = SCOREBOARD_STARTING,
+        };
+        return 0;
+}
+
+static unsigned worker_steps(const struct worker_start *start, struct clade_worker *worker,
+                             struct own *own, struct error *error)
+{
+        enum isolation_step_id step;
+
+        if (take_process(start, error) < 0 || take_slot(start, own, error) < 0)
+                return STEP_WORKER;
+        if (isolation_confine_worker(start->difference, own->ruleset, &step, error) < 0)
+                return step;
+        if (own->ruleset >= 0)
+                fd_close(TAKE_FD(own->ruleset));
+        if (start->notify && setenv("NOTIFY_SOCKET", start->notify, 1) < 0) {
+                error_set(error, errno, "setenv of NOTIFY_SOCKET");
+                return STEP_WORKER;
+        }
+        if (start->module->after_clone && start->module->after_clone(worker) < 0) {
+                *error = start->failure->error;
+                return STEP_AFTER_CLONE;
+        }
+        return 0;
+}
+
+_Noreturn void worker_run(const struct worker_start *start)
+{
+        int listeners[LISTENERS_MAX];
+        struct error error = ERROR_INIT;
+        struct worker_word word = {.step = 0};
+        struct clade_worker worker = {
+                .application = start->application,
+                .failure = start->failure,
+                .slot = start->slot,
+                .serial = start->serial,
+                .listeners = listeners,
+                .ready = worker_ready,
+        };
+        struct own own = {-1, -1, -1, -1};
+        unsigned step;
+        int status;
+
+        if (take_descriptors(start, &own, &error) < 0)
+                worker_die(start->handshake, STEP_WORKER, &error);
+        for (size_t i = 0; i < start->application->listener_count; i++)
+                listeners[i] = WORKER_FD_LISTENERS + (int)i;
+        step = worker_steps(start, &worker, &own, &error);
+        if (step != 0)
+                worker_die(own.handshake, step, &error);
+
+        /* From here on the application has the process. One that execs proves it by closing the pipe. */
+        channel_send(own.handshake, &word, sizeof(word));
+        if (start->application->ready == CLADE_READY_CALLED)
+                fd_close(TAKE_FD(own.handshake));
+        status = start->module->start(&worker);
+        if (status >= 0)
+                exit(status & 0xff);
+        if (own.handshake >= 0)
+                worker_die(own.handshake, STEP_START, &start->failure->error);
+        dprintf(STDERR_FILENO, "clade: %s\n", start->failure->error.text);
+        _exit(STEP_START);
+}
