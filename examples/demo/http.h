@@ -1,0 +1,19 @@
+/* The head of an HTTP/1.1 request, read strictly: RFC 9112 without its allowances. */
+#pragma once
+
+#include <stddef.h>
+
+#define HTTP_HEAD_MAX   8192 /* bytes */
+#define HTTP_FIELDS_MAX 64
+
+struct http_request {
+        char target[256]; /* path and query as sent */
+};
+
+/* Looks for the end of the head. 0: not there yet. Positive: its length. */
+size_t http_head_length(const char *data, size_t size);
+
+/* 200, or the status to refuse the request with. Only GET without a body is taken. */
+int http_parse(const char *head, size_t size, struct http_request *ret_request);
+
+const char *http_reason(int status);
