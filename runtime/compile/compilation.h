@@ -1,0 +1,37 @@
+/* One application's compilation, as its parts share it. Each part fills its own fields of the plan or the
+ * launch; the order is compile.c's. */
+#pragma once
+
+#include "runtime/compile/arena.h"
+#include "runtime/compile/compile.h"
+#include "runtime/compile/root.h"
+
+struct compiled {
+        struct arena arena; /* owns all that the launch points to */
+        struct launch launch;
+};
+
+struct compilation {
+        const struct compile *compile;
+        const struct config_application *application;
+        size_t index; /* of the application */
+        struct arena *arena;
+        struct launch *launch;
+        struct plan *plan; /* the launch's */
+        struct root root;
+};
+
+/* "configuration /applications/a/...: " in front of an error. */
+int error_at(struct error *error, const struct compilation *compilation, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+void compile_notice(const struct compilation *compilation, const char *text);
+
+/* root_parts.c: everything that the new root is made of. */
+int compile_root(struct compilation *compilation, struct error *error);
+
+/* limits.c: resource limits, never above those that we have. */
+int compile_limits(struct compilation *compilation, struct error *error);
+
+/* landlock.c: the domains of prototype and worker, for `abi` of the kernel (0: it has none). */
+int compile_landlock(struct compilation *compilation, int abi, struct error *error);

@@ -1,0 +1,270 @@
+#include "runtime/compile/compile.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+
+#include "base/missing.h"
+#include "isolation/seccomp/compiler.h"
+#include "runtime/compile/compilation.h"
+#include "runtime/compile/ids.h"
+
+#define HOSTNAME_LENGTH 64 /* __NEW_UTS_LEN, without the NUL */
+
+int error_at(struct error *error, const struct compilation *compilation, const char *format, ...)
+{
+        char place[256];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(place, sizeof(place), format, args);
+        va_end(args);
+        return error_prefix(error, "configuration %s%s", compilation->application->pointer, place);
+}
+
+void compile_notice(const struct compilation *compilation, const char *text)
+{
+        const struct compile *compile = compilation->compile;
+
+        if (compile->notice)
+                compile->notice(compile->context, compilation->application->name, text);
+}
+
+/* Whether mounts can be opened here, to be moved into the new namespace, rather than by the child. */
+static bool may_mount(void)
+{
+        cap_flag_value_t value = CAP_CLEAR;
+        cap_t caps = cap_get_proc();
+
+        if (caps)
+                cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &value);
+        cap_free(caps);
+        return value == CAP_SET;
+}
+
+/* The application's name in the letters that a hostname may have: hostname(7). */
+static int hostname(struct compilation *compilation, struct error *error)
+{
+        const char *name = compilation->application->name;
+        char text[HOSTNAME_LENGTH + 1];
+        size_t used = 0;
+
+        for (; *name && used < HOSTNAME_LENGTH; name++) {
+                bool plain = isalnum((unsigned char)*name) && !(*name & 0x80);
+
+                if (used > 0 || plain)
+                        text[used++] = plain || *name == '.' ? *name : '-';
+        }
+        while (used > 0 && !isalnum((unsigned char)text[used - 1]))
+                used--;
+        text[used] = '\0';
+        compilation->plan->hostname = arena_strdup(compilation->arena, used ? text : "clade");
+        return compilation->plan->hostname ? 0 : error_set(error, ENOMEM, "hostname");
+}
+
+static int namespaces(struct compilation *compilation, struct error *error)
+{
+        const struct ids_request request = {
+                .config = compilation->compile->config,
+                .application = compilation->application,
+                .index = compilation->index,
+                .remember = compilation->compile->remember,
+        };
+        struct plan *plan = compilation->plan;
+        int r;
+
+        plan->namespaces = compilation->application->isolation.namespaces;
+        plan->privileged = may_mount();
+        r = ids_assign(&request, &plan->identity, error);
+        if (r < 0)
+                return error_at(error, compilation, "%s", "");
+        return plan->namespaces & CLONE_NEWUTS ? hostname(compilation, error) : 0;
+}
+
+/* The programs are libseccomp's; they move into the arena, so that they have its end. */
+static int adopt_filter(struct compilation *compilation, struct plan_filter *made,
+                        struct plan_filter *ret_filter, struct error *error)
+{
+        size_t size = made->length * sizeof(*made->program);
+        struct plan_filter filter = {
+                .name = arena_strdup(compilation->arena, made->name ? made->name : "filter"),
+                .program = arena_alloc(compilation->arena, size),
+                .length = made->length,
+                .text = arena_strdup(compilation->arena, made->text ? made->text : ""),
+        };
+        bool whole = filter.name && filter.program && filter.text;
+
+        if (whole) {
+                memcpy(filter.program, made->program, size);
+                *ret_filter = filter;
+        }
+        seccomp_filter_finish(made);
+        return whole ? 0 : error_set(error, ENOMEM, "seccomp filter");
+}
+
+static int filters(struct compilation *compilation, struct error *error)
+{
+        const struct config_isolation *isolation = &compilation->application->isolation;
+        const struct seccomp_request request = {
+                .own_network = isolation->network != CONFIG_NETWORK_HOST,
+                .unix_clients = isolation->unix_clients,
+        };
+        struct plan *plan = compilation->plan;
+        const struct {
+                int (*make)(const struct seccomp_request *, struct plan_filter *, struct error *);
+                struct plan_filter *filter;
+        } wanted[] = {
+                {seccomp_compile_profile, &plan->prototype_filters[0]},
+                {seccomp_compile_guards, &plan->prototype_filters[1]},
+                {seccomp_compile_difference, &plan->worker_filter},
+        };
+
+        for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+                struct plan_filter made = {.name = NULL};
+                int r;
+
+                r = wanted[i].make(&request, &made, error);
+                if (r == 0)
+                        r = adopt_filter(compilation, &made, wanted[i].filter, error);
+                if (r < 0)
+                        return error_at(error, compilation, "%s", "");
+        }
+        return 0;
+}
+
+static int copy_values(struct compilation *compilation)
+{
+        const struct config_application *application = compilation->application;
+        struct launch *launch = compilation->launch;
+        struct arena *arena = compilation->arena;
+
+        launch->values = arena_alloc(arena, application->value_count * sizeof(*launch->values));
+        if (!launch->values)
+                return -ENOMEM;
+        for (size_t i = 0; i < application->value_count; i++) {
+                const struct config_value *from = &application->values[i];
+                struct launch_value *to = &launch->values[launch->value_count++];
+
+                *to = (struct launch_value){.type = from->type, .integer = from->integer};
+                to->name = arena_strdup(arena, from->name);
+                if (from->string)
+                        to->string = arena_strdup(arena, from->string);
+                to->strings = arena_strings(arena, from->strings);
+                if (!to->name || (from->string && !to->string) || !to->strings)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int copy_listeners(struct compilation *compilation)
+{
+        const struct config *config = compilation->compile->config;
+        struct launch *launch = compilation->launch;
+
+        launch->listeners = arena_alloc(compilation->arena,
+                                        config->listener_count * sizeof(*launch->listeners));
+        if (!launch->listeners)
+                return -ENOMEM;
+        for (size_t i = 0; i < config->listener_count; i++) {
+                const struct config_listener *listener = &config->listeners[i];
+                char *address;
+
+                if (listener->application != compilation->index)
+                        continue;
+                address = arena_strdup(compilation->arena, listener->address);
+                if (!address)
+                        return -ENOMEM;
+                launch->listeners[launch->listener_count++].address = address;
+        }
+        return 0;
+}
+
+/* What concerns the application rather than its confinement. Its environment is what is configured and
+ * nothing besides: not even a PATH. */
+static int fill_launch(struct compilation *compilation, struct error *error)
+{
+        const struct config_application *application = compilation->application;
+        struct launch *launch = compilation->launch;
+        struct arena *arena = compilation->arena;
+
+        launch->application = arena_strdup(arena, application->name);
+        launch->module = arena_strdup(arena, application->module->type);
+        launch->environment = arena_strings(arena, application->environment);
+        if (application->working_directory)
+                launch->working_directory = arena_strdup(arena, application->working_directory);
+        launch->slot_count = application->processes;
+        if (!launch->application || !launch->module || !launch->environment ||
+            (application->working_directory && !launch->working_directory) ||
+            copy_values(compilation) < 0 || copy_listeners(compilation) < 0)
+                return error_set(error, ENOMEM, "application %s", application->name);
+        return 0;
+}
+
+static int compile_in_order(struct compilation *compilation, struct error *error)
+{
+        struct plan *plan = compilation->plan;
+        int r;
+
+        plan->prototype_filter_count = 2;
+        plan->prototype_filters =
+                arena_alloc(compilation->arena, 2 * sizeof(*plan->prototype_filters));
+        if (!plan->prototype_filters)
+                return error_set(error, ENOMEM, "seccomp filters");
+        r = fill_launch(compilation, error);
+        if (r == 0)
+                r = namespaces(compilation, error);
+        if (r == 0)
+                r = compile_root(compilation, error);
+        if (r == 0)
+                r = compile_limits(compilation, error);
+        if (r == 0)
+                r = compile_landlock(compilation, landlock_abi(), error);
+        if (r == 0)
+                r = filters(compilation, error);
+        return r;
+}
+
+int compile_application(const struct compile *compile, size_t index, struct compiled **ret_compiled,
+                        struct error *error)
+{
+        struct compiled *compiled = calloc(1, sizeof(*compiled));
+        struct compilation compilation;
+        int r;
+
+        if (!compiled)
+                return error_set(error, ENOMEM, "application");
+        compilation = (struct compilation){
+                .compile = compile,
+                .application = &compile->config->applications[index],
+                .index = index,
+                .arena = &compiled->arena,
+                .launch = &compiled->launch,
+                .plan = &compiled->launch.plan,
+                .root = {.plan = &compiled->launch.plan, .arena = &compiled->arena},
+        };
+        r = compile_in_order(&compilation, error);
+        if (r < 0) {
+                compiled_destroy(compiled);
+                return r;
+        }
+        *ret_compiled = compiled;
+        return 0;
+}
+
+const struct launch *compiled_launch(const struct compiled *compiled)
+{
+        return &compiled->launch;
+}
+
+struct compiled *compiled_destroy(struct compiled *compiled)
+{
+        if (compiled)
+                arena_finish(&compiled->arena);
+        free(compiled);
+        return NULL;
+}

@@ -1,0 +1,35 @@
+/* Rootfs templates: declared roots (docs/rootfs-templates.md).
+ *
+ * A template is a directory with a template.json. Its entries become a plan's entries, looked up on this
+ * host. Unknown keys are errors; so is a required thing that the host does not have. */
+#pragma once
+
+#include "base/error.h"
+#include "runtime/compile/root.h"
+
+/* What a template may ask about whom it is made for. */
+struct template_context {
+        const char *directory; /* where templates lie: DIRECTORY/NAME/template.json */
+        const char *application, *user, *group;
+        uint32_t uid, gid; /* inside */
+        bool host_network;
+        bool proc; /* a fresh /proc can be had: there is a pid namespace */
+        /* Something worth knowing that refuses nothing; may be NULL. */
+        void (*notice)(void *context, const char *text);
+        void *notice_context;
+};
+
+/* Adds what `rootfs` stands for: a template's name, the absolute path of a template's directory, or of
+ * any other directory, whose content is then shown read-only below the template "base". */
+int template_add(struct root *root, const struct template_context *context, const char *rootfs,
+                 struct error *error);
+
+/* Adds the content of a directory that is itself a root; what is there already is left as it is. */
+int directory_add(struct root *root, const char *path, struct error *error);
+
+/* Adds a standard library at each of the places where ld.so(8) looks and this host has it. -ENOENT with
+ * `error` filled when there is none. */
+int library_add(struct root *root, const char *name, struct error *error);
+
+/* Adds `path` as it is on the host: a symlink where it is one there, else a read-only bind. */
+int mirror_add(struct root *root, const char *path, struct error *error);
