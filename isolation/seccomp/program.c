@@ -11,25 +11,37 @@
 
 #define TEXT_MAX (1u << 20) /* bytes; a profile's text has some 60 000 */
 
+/* A context in which all architectures but its own end the process. */
+static scmp_filter_ctx new_context(uint32_t default_action, bool tree)
+{
+        scmp_filter_ctx context = seccomp_init(default_action);
+        int r;
+
+        if (!context)
+                return NULL;
+        r = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+        if (r == 0 && tree)
+                r = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+        if (r == 0)
+                return context;
+        seccomp_release(context);
+        return NULL;
+}
+
 int program_begin(struct program *program, const char *name, uint32_t default_action, bool tree,
                   struct error *error)
 {
-        int r;
-
-        *program = (struct program){.context = seccomp_init(default_action), .name = name};
-        if (!program->context) {
-                error_set(error, ENOMEM, "seccomp program %s", name);
-                return error_remedy(error, "check that this kernel has seccomp filters "
-                                           "(CONFIG_SECCOMP_FILTER)");
-        }
-        r = seccomp_attr_set(program->context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-        if (r == 0 && tree)
-                r = seccomp_attr_set(program->context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-        if (r < 0) {
-                program_abandon(program);
-                return error_set(error, -r, "attributes of seccomp program %s", name);
-        }
-        return 0;
+        *program = (struct program){
+                .context = new_context(default_action, tree),
+                .default_action = default_action,
+                .tree = tree,
+                .name = name,
+        };
+        if (program->context)
+                return 0;
+        error_set(error, ENOTSUP, "seccomp program %s", name);
+        return error_remedy(error, "filters need a kernel with CONFIG_SECCOMP_FILTER, memory, and "
+                                   "a libseccomp that knows this machine");
 }
 
 static struct scmp_arg_cmp comparison(const struct condition *condition)
@@ -71,6 +83,30 @@ int program_rule(struct program *program, uint32_t action, const char *name, int
         return 0;
 }
 
+/* An x32 call has the architecture of a 64-bit one and a bit in its number, as has any very large number
+ * that a program tries out. It gets the default action: from the profile ENOSYS, as from a kernel without
+ * x32. To libseccomp x32 is an architecture; ours has no rules, so it is merged in when the native rules
+ * are complete (rules added later would hold for it too). */
+static int merge_x32(struct program *program)
+{
+        scmp_filter_ctx x32;
+        int r;
+
+        if (seccomp_arch_native() != SCMP_ARCH_X86_64)
+                return 0;
+        x32 = new_context(program->default_action, program->tree);
+        if (!x32)
+                return -ENOMEM;
+        r = seccomp_arch_add(x32, SCMP_ARCH_X32);
+        if (r == 0)
+                r = seccomp_arch_remove(x32, SCMP_ARCH_NATIVE);
+        if (r == 0)
+                r = seccomp_merge(program->context, x32);
+        if (r < 0)
+                seccomp_release(x32); /* otherwise the other context has taken it over */
+        return r;
+}
+
 /* What libseccomp writes to a descriptor, as one block. */
 static int exported(const struct program *program,
                     int (*export)(const scmp_filter_ctx context, int fd), char **ret_data,
@@ -101,6 +137,11 @@ int program_end(struct program *program, struct plan_filter *ret_filter, struct 
         int r;
 
         r = name ? 0 : error_set(error, ENOMEM, "seccomp program %s", program->name);
+        if (r == 0) {
+                r = merge_x32(program);
+                if (r < 0)
+                        error_set(error, -r, "x32 in seccomp program %s", program->name);
+        }
         if (r == 0)
                 r = exported(program, seccomp_export_bpf, &bytes, &size, error);
         if (r == 0)

@@ -40,11 +40,13 @@ struct condition {
 
 struct program {
         scmp_filter_ctx context;
+        uint32_t default_action;
+        bool tree;
         const char *name; /* of the filter, for errors and the plan */
 };
 
-/* Starts a program for the native architecture; calls of any other (x32 included) end the process.
- * `tree` arranges the calls as a balanced tree, worth it from some twenty calls on. */
+/* Starts a program for the native architecture; calls of any other end the process, but those
+ * of x32 get the default action. `tree` arranges the calls as a balanced tree, worth it from some twenty calls on. */
 int program_begin(struct program *program, const char *name, uint32_t default_action, bool tree,
                   struct error *error);
 
