@@ -269,7 +269,7 @@ static const struct escape escapes[] = {
         {"setns(\"/proc/1/ns/net\")", "Into a namespace that somebody else holds.", join_namespace},
         {"mknod(\"/tmp/sda\", S_IFBLK)", "A device node is the disk itself.", make_disk},
         {"open(\"/dev/mem\")", "The machine's memory as a file.", open_memory},
-        {"open(\"/etc/shadow\")", "The host's password hashes. Here the file does not even exist.",
+        {"open(\"/etc/shadow\")", "The host's password hashes, which are no part of this root.",
          open_shadow},
         {"open(\"/proc/sys/kernel/core_pattern\", O_WRONLY)",
          "Names a program that the host runs as root at the next crash.", write_core_pattern},

@@ -7,7 +7,7 @@ BUILD/findings. Two targets run at a time.
 
 import argparse
 import concurrent.futures
-import os
+import json
 import pathlib
 import re
 import shutil
@@ -48,14 +48,25 @@ def fuzz(target, seconds, findings):
     return name, None, output
 
 
+def build_targets(build):
+    """The executables of tests/fuzz, built; the rest of the project is not."""
+    subprocess.run(["ninja", "-C", str(build), "--quiet", "build.ninja"], check=True)
+    described = json.loads((build / "meson-info" / "intro-targets.json").read_text())
+    targets = sorted(pathlib.Path(target["filename"][0]) for target in described
+                     if target["type"] == "executable" and target["name"].startswith("fuzz_"))
+    if targets:
+        subprocess.run(["ninja", "-C", str(build), "--quiet",
+                        *[str(target.relative_to(build)) for target in targets]], check=True)
+    return targets
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True, type=pathlib.Path)
     parser.add_argument("--seconds", required=True, type=int)
     options = parser.parse_args()
 
-    targets = sorted(path for path in (options.build / "tests" / "fuzz").glob("fuzz_*")
-                     if path.is_file() and os.access(path, os.X_OK))
+    targets = build_targets(options.build)
     if not targets:
         print("there are no fuzz targets")
         print("0 passed, 0 failed, 0 skipped")

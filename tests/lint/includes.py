@@ -18,19 +18,23 @@ MAY_SEE = {
     # A module lives by the public header; base is linked into it, the rest of clade is not there.
     "modules": {"base", "modules", API},
     "runtime/protocol": {"base", "isolation", "runtime/protocol", API},
-    "runtime/catalogue": {"base", "runtime/protocol", "runtime/catalogue", API},
+    "runtime/paths": {"base", "runtime/paths"},
+    "runtime/catalogue": {"base", "isolation", "runtime/protocol", "runtime/catalogue", API},
     "runtime/config": {"base", "runtime/catalogue", "runtime/config", API},
-    "runtime/compile": {"base", "isolation", "runtime/protocol", "runtime/catalogue",
-                        "runtime/config", "runtime/compile", API},
-    # What runs beside or below tenants sees no supervisor, no configuration, no compiler.
+    "runtime/compile": {"base", "isolation", "runtime/protocol", "runtime/paths",
+                        "runtime/catalogue", "runtime/config", "runtime/compile", API},
+    # What runs beside or below tenants sees no supervisor, no configuration, no compiler. Prototype and
+    # worker are one program: a worker is a clone.
     "runtime/discovery": {"base", "isolation", "runtime/protocol", "runtime/discovery", API},
-    "runtime/worker": {"base", "isolation", "runtime/protocol", "runtime/worker", API},
+    "runtime/worker": {"base", "isolation", "runtime/protocol", "runtime/prototype",
+                       "runtime/worker", API},
     "runtime/prototype": {"base", "isolation", "runtime/protocol", "runtime/worker",
                           "runtime/prototype", API},
-    "runtime/supervisor": {"base", "isolation", "runtime/protocol", "runtime/catalogue",
-                           "runtime/config", "runtime/compile", "runtime/supervisor", API},
-    "runtime/cli": {"base", "isolation", "runtime/protocol", "runtime/catalogue", "runtime/config",
-                    "runtime/compile", "runtime/supervisor", "runtime/cli", API},
+    "runtime/supervisor": {"base", "isolation", "runtime/protocol", "runtime/paths",
+                           "runtime/catalogue", "runtime/config", "runtime/compile",
+                           "runtime/supervisor", API},
+    "runtime/cli": {"base", "isolation", "runtime/protocol", "runtime/paths", "runtime/catalogue",
+                    "runtime/config", "runtime/compile", "runtime/supervisor", "runtime/cli", API},
     # Written as a stranger would write them.
     "examples": {"examples", API},
     "tests": {"base", "isolation", "modules", "runtime", "tests", API},
