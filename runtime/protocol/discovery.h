@@ -24,6 +24,9 @@ enum {
         DISCOVERY_FD_COUNT,
 };
 
+/* The exit status where a signal would have been: this plus the signal's number. */
+#define DISCOVERY_EXIT_SIGNAL 128
+
 /* Room for texts, with their final NUL. */
 #define DISCOVERY_TYPE_SIZE 32
 #define DISCOVERY_NAME_SIZE 64
