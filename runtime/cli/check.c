@@ -1,0 +1,76 @@
+/* clade check: everything that can be known about a configuration without running it. */
+#include <stdio.h>
+
+#include "runtime/cli/command.h"
+#include "runtime/compile/compile.h"
+
+static int check(const struct session *session)
+{
+        const struct config *config = &session->loaded.config;
+        const struct compile compile = {
+                .config = config,
+                .template_directory = session->paths.templates,
+                .notice = print_compile_notice,
+        };
+        int status = STATUS_OK;
+
+        for (size_t i = 0; i < config->application_count; i++) {
+                struct compiled *compiled = NULL;
+                struct error error = ERROR_INIT;
+
+                if (compile_application(&compile, i, &compiled, &error) < 0)
+                        status = command_failed(&error);
+                compiled_destroy(compiled);
+        }
+        if (status == STATUS_OK)
+                printf("%s: good: %zu application%s, %zu listener%s\n", config->file,
+                       config->application_count, config->application_count == 1 ? "" : "s",
+                       config->listener_count, config->listener_count == 1 ? "" : "s");
+        return status;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+        static const struct option options[] = {OPTIONS_COMMON, {NULL}};
+        struct session session = {.paths = {.prototype = NULL}};
+        const char *modules = NULL;
+        int option, status;
+
+        while ((option = command_option(command, argc, argv, options)) != -1) {
+                switch (option) {
+                case OPTION_HELP:
+                        return command_help(command);
+                case OPTION_MODULES:
+                        modules = optarg;
+                        break;
+                default:
+                        return STATUS_USAGE;
+                }
+        }
+        if (!command_arguments(command, argc, 1, 1))
+                return STATUS_USAGE;
+        status = session_open(&session, modules, argv[optind]);
+        if (status != STATUS_OK)
+                return status;
+        status = check(&session);
+        session_close(&session);
+        return status;
+}
+
+const struct command command_check = {
+        .name = "check",
+        .summary = "say what is wrong with a configuration",
+        .help = "usage: clade check [--modules GLOB] CONFIG\n"
+                "\n"
+                "Reads a configuration and looks for everything that it names. Each error is one "
+                "line on\n"
+                "stderr: FILE:LINE:COLUMN: JSON-POINTER: what is there, what was expected. Needs "
+                "no\n"
+                "privilege, runs nothing and changes nothing.\n"
+                "\n"
+                "  --modules GLOB   find modules by this pattern instead of where clade's own are\n"
+                "  -h, --help       this text\n"
+                "\n"
+                "Exit status: 0 good, 1 errors, 2 the command line was not understood.\n",
+        .run = run,
+};
