@@ -28,8 +28,8 @@ struct diagnostics {
 void diagnostics_finish(struct diagnostics *diagnostics);
 
 /* -ENOMEM or 0. */
-int diagnostics_add(struct diagnostics *diagnostics, const char *file, unsigned line, unsigned column,
-                    const char *pointer, const char *format, ...)
+int diagnostics_add(struct diagnostics *diagnostics, const char *file, unsigned line,
+                    unsigned column, const char *pointer, const char *format, ...)
         __attribute__((format(printf, 6, 7)));
 
 struct config_listener {
@@ -75,13 +75,13 @@ struct config_application {
         char *name;
         char *type; /* as written: "python 3" */
         const struct catalogue_module *module;
-        uint32_t processes; /* 1 .. CONFIG_PROCESSES_MAX; default 1 */
-        char **environment; /* "NAME=value", NULL at the end, in the file's order */
-        char *working_directory; /* or NULL */
+        uint32_t processes;              /* 1 .. CONFIG_PROCESSES_MAX; default 1 */
+        char **environment;              /* "NAME=value", NULL at the end, in the file's order */
+        char *working_directory;         /* or NULL */
         char *stdout_path, *stderr_path; /* or NULL: into clade's log */
-        uint32_t uid, gid; /* inside; defaults CONFIG_ID_DEFAULT */
-        char *user, *group; /* names for the generated passwd and group; never NULL */
-        struct config_value *values; /* the module's options, checked against the catalogue */
+        uint32_t uid, gid;               /* inside; defaults CONFIG_ID_DEFAULT */
+        char *user, *group;              /* names for the generated passwd and group; never NULL */
+        struct config_value *values;     /* the module's options, checked against the catalogue */
         size_t value_count;
         struct config_isolation isolation;
         char *pointer;
@@ -94,7 +94,8 @@ struct config_application {
 struct config_settings {
         uint32_t stop_timeout;  /* s; default 30 */
         uint32_t start_timeout; /* s from the clone to ready; default 60 */
-        uint32_t id_first, id_count; /* settings.id_range {"first", "count"}: host ids that root gives
+        uint32_t id_first,
+                id_count;      /* settings.id_range {"first", "count"}: host ids that root gives
                                       * to applications, one each; default 1879048192, 65536 */
         char *state_directory; /* where root remembers them; default /var/lib/clade */
 };
