@@ -17,8 +17,8 @@
 struct ids_request {
         const struct config *config;
         const struct config_application *application;
-        size_t index;     /* of the application in its configuration */
-        bool remember;    /* false: say what it would be, write nothing (clade plan) */
+        size_t index;  /* of the application in its configuration */
+        bool remember; /* false: say what it would be, write nothing (clade plan) */
 };
 
 /* Fills the identity: method, maps, ids inside and outside. */

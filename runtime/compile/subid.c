@@ -1,0 +1,162 @@
+#include "runtime/compile/subid.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+#define SUBID_FILE_MAX (8u << 20) /* bytes */
+#define ID_END         UINT32_MAX /* (uid_t)-1 is no id: setuid(2) takes it as "leave alone" */
+
+/* A decimal number that is all of `text`. */
+static bool parse_id(const char *text, uint64_t *ret_value)
+{
+        char *end;
+
+        if (*text < '0' || *text > '9')
+                return false;
+        errno = 0;
+        *ret_value = strtoull(text, &end, 10);
+        return errno == 0 && *end == '\0' && *ret_value <= ID_END;
+}
+
+static bool is_user(const char *owner, const char *name, uid_t uid)
+{
+        uint64_t number;
+
+        if (name && strcmp(owner, name) == 0)
+                return true;
+        return parse_id(owner, &number) && number == uid;
+}
+
+static bool parse_grant(char *line, const char *name, uid_t uid, struct subid_range *ret_range)
+{
+        char *rest = line;
+        const char *owner = strsep(&rest, ":");
+        const char *first_text = strsep(&rest, ":");
+        const char *count_text = rest;
+        uint64_t first, count;
+
+        if (!first_text || !count_text || !is_user(owner, name, uid) ||
+            !parse_id(first_text, &first) || !parse_id(count_text, &count))
+                return false;
+        if (first == 0 || first >= ID_END)
+                return false;
+        if (count > ID_END - first)
+                count = ID_END - first;
+        *ret_range = (struct subid_range){(uint32_t)first, (uint32_t)count};
+        return true;
+}
+
+int subid_find(const char *file, const char *name, uid_t uid, struct subid_range *ret_range,
+               struct error *error)
+{
+        cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
+        struct subid_range largest = {0, 0};
+        cleanup_free char *text = NULL;
+        char *rest;
+        const size_t limit = SUBID_FILE_MAX;
+        size_t size;
+        int r;
+
+        if (fd < 0 && errno != ENOENT)
+                return error_set(error, errno, "open of %s", file);
+        if (fd >= 0) {
+                r = fd_read_file(fd, limit, &text, &size);
+                if (r < 0)
+                        return error_set(error, -r, "reading %s", file);
+        }
+        rest = text;
+        while (rest) {
+                struct subid_range range;
+
+                if (parse_grant(strsep(&rest, "\n"), name, uid, &range) &&
+                    range.count > largest.count)
+                        largest = range;
+        }
+        *ret_range = largest;
+        return 0;
+}
+
+/* One line of a map: how far beyond `id` it reaches; 0 when it does not contain it. */
+static uint64_t reach(const char *line, uint64_t id)
+{
+        uint64_t inside, outside, count;
+
+        if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64, &inside, &outside, &count) != 3)
+                return 0;
+        return id >= inside && id - inside < count ? inside + count : 0;
+}
+
+int subid_mapped(const char *map, uint32_t first, uint32_t count, bool *ret_mapped,
+                 struct error *error)
+{
+        cleanup_file FILE *file = fopen(map, "re");
+        uint64_t at = first, end = (uint64_t)first + count;
+        bool moved = true;
+        char line[128];
+
+        if (!file)
+                return error_set(error, errno, "open of %s", map);
+        /* The kernel keeps at most 340 lines, in the order in which they were written. */
+        while (at < end && moved) {
+                moved = false;
+                rewind(file);
+                while (at < end && fgets(line, sizeof(line), file)) {
+                        uint64_t next = reach(line, at);
+
+                        if (next > at) {
+                                at = next;
+                                moved = true;
+                        }
+                }
+        }
+        *ret_mapped = at >= end;
+        return 0;
+}
+
+static bool is_privileged(const char *path)
+{
+        struct statvfs system;
+        struct stat st;
+
+        if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || access(path, X_OK) < 0)
+                return false;
+        if (statvfs(path, &system) < 0 || (system.f_flag & ST_NOSUID))
+                return false;
+        return ((st.st_mode & S_ISUID) && st.st_uid == 0) ||
+               getxattr(path, "security.capability", NULL, 0) > 0;
+}
+
+/* The first of that name in PATH counts, as it does for whoever runs it. */
+static bool find_privileged(const char *program)
+{
+        const char *path = getenv("PATH");
+        cleanup_free char *copy = strdup(path ? path : "/usr/bin:/bin");
+        char *rest = copy;
+
+        while (rest) {
+                const char *directory = strsep(&rest, ":");
+                char file[PATH_MAX];
+
+                snprintf(file, sizeof(file), "%s/%s", directory[0] ? directory : ".", program);
+                if (access(file, X_OK) == 0)
+                        return is_privileged(file);
+        }
+        return false;
+}
+
+bool subid_helpers_usable(void)
+{
+        return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 && find_privileged("newuidmap") &&
+               find_privileged("newgidmap");
+}
