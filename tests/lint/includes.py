@@ -65,7 +65,7 @@ def complaints(path):
         if quote == '"':
             home = "modules/include" if name == API else ""
             beside = (TOP / path).parent / name
-            generated = name.endswith(".inc.h")
+            generated = name.endswith(".inc.h") or (TOP / (name + ".in")).exists()
             if not (TOP / home / name).exists() and not generated:
                 hint = ", written from the top" if beside.exists() else ""
                 found.append(f'{path}: "{name}" is no file of the project{hint}')
