@@ -18,9 +18,12 @@
 #include "base/message.h"
 #include "runtime/supervisor/log.h"
 
-#define OUTPUT_LINE_MAX   4096        /* bytes */
-#define OUTPUT_RATE       (1u << 20)  /* bytes per second and application */
-#define OUTPUT_BURST      (2u << 20)
+#define OUTPUT_LINE_MAX 4096 /* bytes */
+#define OUTPUT_LINE_COST                                                                           \
+        128                     /* bytes that an event costs the rate beyond its text: empty lines
+                                       * are not free */
+#define OUTPUT_RATE  (1u << 20) /* bytes per second and application */
+#define OUTPUT_BURST (2u << 20)
 
 /* Where one stream of one application goes; shared by all its pipes. */
 struct output_sink {
@@ -31,12 +34,15 @@ struct output_sink {
         struct log *log;
         struct budget *budget; /* of the application: both its sinks share one */
         uint64_t dropped;      /* bytes that could not be written, in all */
-        uint64_t reported_us;
-        int reported_code;
+        uint64_t unreported;   /* of these, not yet told */
+        int code;              /* errno of the last write that failed */
+        uint64_t reported_us;  /* when the last output-dropped was told, and output-throttled */
+        uint64_t throttled_us;
 };
 
-/* Opens the path, for appending and creating (0640), without following it to anything but a regular
- * file or a character device, and without blocking. */
+/* Opens the path, for appending and creating (0640; output_file.h says what is accepted), without
+ * blocking. `application`, `stream` and `budget` must outlive the sink, the sink its outputs. A file gets
+ * the bytes as they are, untagged. */
 int output_sink_init(struct output_sink *sink, struct log *log, const char *application,
                      const char *stream, const char *path, struct budget *budget,
                      struct error *error);
