@@ -40,5 +40,18 @@ int error_prefix(struct error *error, const char *format, ...)
 int error_remedy(struct error *error, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__
+/* The analyzer reads one file at a time: without this it takes each of them for a possible success. */
+static inline int error_is_negative(int r)
+{
+        if (r >= 0)
+                __builtin_unreachable();
+        return r;
+}
+#define error_set(...)    error_is_negative(error_set(__VA_ARGS__))
+#define error_prefix(...) error_is_negative(error_prefix(__VA_ARGS__))
+#define error_remedy(...) error_is_negative(error_remedy(__VA_ARGS__))
+#endif
+
 /* The name of an errno ("EPERM"), or "E?" for a number this libc does not know. */
 const char *error_name(int code);
