@@ -49,9 +49,12 @@ int codec_read_begin(struct codec *codec, struct codec_memory *memory, const voi
                      size_t size)
 {
         *codec = (struct codec){.reading = true, .at = image, .left = size, .memory = memory};
+        *memory = (struct codec_memory){.base = NULL};
+        if (size > (SIZE_MAX - MEMORY_EXTRA) / MEMORY_FACTOR)
+                return codec->error = -E2BIG;
         *memory = (struct codec_memory){.size = size * MEMORY_FACTOR + MEMORY_EXTRA};
-        memory->base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memory->base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                            -1, 0);
         if (memory->base == MAP_FAILED) {
                 *memory = (struct codec_memory){.base = NULL};
                 return codec->error = -ENOMEM;

@@ -53,7 +53,7 @@ void codec_memory_finish(struct codec_memory *memory);
 
 void codec_u32(struct codec *codec, uint32_t *value);
 void codec_u64(struct codec *codec, uint64_t *value);
-void codec_bool(struct codec *codec, bool *value); /* anything but 0 and 1 is -EBADMSG */
+void codec_bool(struct codec *codec, bool *value);    /* anything but 0 and 1 is -EBADMSG */
 void codec_string(struct codec *codec, char **value); /* may be NULL, which is not "" */
 void codec_bytes(struct codec *codec, void **data, size_t *size);
 

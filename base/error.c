@@ -5,8 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef __clang_analyzer__
+#undef error_set
+#undef error_prefix
+#undef error_remedy
+#endif
+
 int error_set(struct error *error, int code, const char *format, ...)
 {
+        const char *description = strerrordesc_np(code); /* strerror might allocate */
         va_list args;
         int n;
 
@@ -17,7 +24,7 @@ int error_set(struct error *error, int code, const char *format, ...)
         va_end(args);
         if (code != EINVAL && code != EBADMSG && n >= 0 && (size_t)n < sizeof(error->text))
                 snprintf(error->text + n, sizeof(error->text) - (size_t)n, ": %s (%s)",
-                         strerror(code), error_name(code));
+                         description ? description : "unknown error", error_name(code));
         return -code;
 }
 

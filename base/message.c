@@ -26,11 +26,12 @@ const struct message_rule *message_check(const struct message_table *table, unsi
                 if (rule->type != header->type)
                         continue;
                 if (size != rule->size || header->size != rule->size) {
-                        error_set(error, EBADMSG, "%s sent %s with %zu bytes (%u announced), not %u",
-                                  table->peer, rule->name, size, header->size, rule->size);
+                        error_set(error, EBADMSG,
+                                  "%s sent %s with %zu bytes (%u announced), not %u", table->peer,
+                                  rule->name, size, header->size, rule->size);
                         return NULL;
                 }
-                if (!(rule->phases & (1u << phase))) {
+                if (phase >= table->phase_count || !(rule->phases & (1u << phase))) {
                         error_set(error, EBADMSG, "%s sent %s, which is not allowed while %s",
                                   table->peer, rule->name, phase_name(table, phase));
                         return NULL;
@@ -78,7 +79,8 @@ bool budget_spend(struct budget *budget, uint32_t amount, uint64_t now_us)
         uint64_t price = (uint64_t)amount * MILLION;
 
         budget->tokens = tokens_at(budget, now_us);
-        budget->last = now_us;
+        if (now_us > budget->last)
+                budget->last = now_us;
         if (budget->tokens < price)
                 return false;
         budget->tokens -= price;
@@ -90,7 +92,9 @@ uint64_t budget_wait(const struct budget *budget, uint32_t amount, uint64_t now_
         uint64_t price = (uint64_t)amount * MILLION;
         uint64_t have = tokens_at(budget, now_us);
 
-        if (have >= price || budget->per_second == 0)
+        if (have >= price)
                 return 0;
+        if (amount > budget->capacity || budget->per_second == 0)
+                return UINT64_MAX;
         return (price - have + budget->per_second - 1) / budget->per_second;
 }

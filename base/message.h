@@ -33,9 +33,9 @@ struct message_rule {
 };
 
 struct message_table {
-        const char *peer; /* for errors: "prototype" */
-        const char *const *phases; /* their names, for errors */
-        size_t phase_count;
+        const char *peer;                 /* for errors: "prototype" */
+        const char *const *phases;        /* their names, for errors */
+        size_t phase_count;               /* at most 32 */
         const struct message_rule *rules; /* at most 32 */
         size_t rule_count;
 };
@@ -57,8 +57,9 @@ struct budget {
 
 void budget_init(struct budget *budget, uint32_t capacity, uint32_t per_second, uint64_t now_us);
 
-/* Takes `amount`; false, and nothing taken, when there is not that much left. */
+/* Takes `amount`; false, and nothing taken, when there is not that much left. A `now_us` that lies before
+ * an earlier one brings nothing. */
 bool budget_spend(struct budget *budget, uint32_t amount, uint64_t now_us);
 
-/* µs until `amount` will be there; 0 when it is. */
+/* µs until `amount` will be there; 0 when it is, UINT64_MAX when it never will. */
 uint64_t budget_wait(const struct budget *budget, uint32_t amount, uint64_t now_us);

@@ -93,7 +93,8 @@ static void filter_fields(struct codec *codec, struct plan_filter *filter)
         codec_bytes(codec, &program, &size);
         filter->program = program;
         filter->length = size / sizeof(*filter->program);
-        if (size % sizeof(*filter->program) || filter->length > INSTRUCTIONS_MAX)
+        if (size % sizeof(*filter->program) || filter->length > INSTRUCTIONS_MAX ||
+            (filter->length > 0 && !filter->name))
                 refuse(codec);
 }
 
@@ -103,6 +104,8 @@ static void landlock_fields(struct codec *codec, struct plan_landlock *landlock)
         codec_u64(codec, &landlock->handled_net);
         codec_u64(codec, &landlock->scoped);
         codec_u64(codec, &landlock->root_allowed);
+        if (landlock->root_allowed & ~landlock->handled_fs)
+                refuse(codec);
 }
 
 void plan_fields(struct codec *codec, struct plan *plan)
@@ -127,7 +130,11 @@ void plan_fields(struct codec *codec, struct plan *plan)
         landlock_fields(codec, &plan->prototype_domain);
         landlock_fields(codec, &plan->worker_domain);
         if (CODEC_ARRAY(codec, &plan->prototype_filters, &plan->prototype_filter_count))
-                for (size_t i = 0; i < plan->prototype_filter_count; i++)
+                for (size_t i = 0; i < plan->prototype_filter_count; i++) {
                         filter_fields(codec, &plan->prototype_filters[i]);
+                        /* A filter that is listed filters. */
+                        if (plan->prototype_filters[i].length == 0)
+                                refuse(codec);
+                }
         filter_fields(codec, &plan->worker_filter);
 }

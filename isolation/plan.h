@@ -30,7 +30,7 @@ struct plan_id_map {
 };
 
 struct plan_identity {
-        uint32_t method; /* enum plan_id_method */
+        uint32_t method;  /* enum plan_id_method */
         bool deny_groups; /* setgroups(2) is denied first: the price of an unprivileged gid map */
         struct plan_id_map uid_map, gid_map;
         uint32_t uid, gid; /* inside; what the prototype and its workers run as */
@@ -52,23 +52,24 @@ struct plan_source {
  * directory; below something of the host's it must be there already. */
 enum plan_entry_kind {
         PLAN_DIRECTORY,
-        PLAN_FILE,    /* a file with the given content, on the root's own tmpfs */
+        PLAN_FILE, /* a file with the given content, on the root's own tmpfs */
         PLAN_SYMLINK,
-        PLAN_BIND,    /* a source, with all that is mounted below it */
+        PLAN_BIND, /* a source, with all that is mounted below it */
         PLAN_TMPFS,
         PLAN_PROC,
         PLAN_ENTRY_KINDS
 };
 
 struct plan_entry {
-        uint32_t kind;    /* enum plan_entry_kind */
-        char *target;     /* absolute inside the new root, no "." or "..", no doubled slash */
-        char *content;    /* FILE: the bytes; SYMLINK: where it leads; otherwise NULL */
-        uint32_t mode;    /* DIRECTORY, FILE, TMPFS: permission bits */
-        uint32_t source;  /* BIND: an index into the sources */
-        uint64_t size;    /* TMPFS: bytes, 0 for the default of the step */
-        uint64_t inodes;  /* TMPFS: how many, 0 for the default of the step */
-        uint64_t attributes; /* BIND, TMPFS, PROC: MOUNT_ATTR_* set, recursively (mount_setattr(2)) */
+        uint32_t kind;   /* enum plan_entry_kind */
+        char *target;    /* absolute inside the new root, no "." or "..", no doubled slash */
+        char *content;   /* FILE: the bytes; SYMLINK: where it leads; otherwise NULL */
+        uint32_t mode;   /* DIRECTORY, FILE, TMPFS: permission bits */
+        uint32_t source; /* BIND: an index into the sources */
+        uint64_t size;   /* TMPFS: bytes, 0 for the default of the step */
+        uint64_t inodes; /* TMPFS: how many, 0 for the default of the step */
+        uint64_t
+                attributes; /* BIND, TMPFS, PROC: MOUNT_ATTR_* set, recursively (mount_setattr(2)) */
 };
 
 struct plan_rlimit {
@@ -115,7 +116,8 @@ struct plan {
 };
 
 /* Names every field, in either direction. Decoding checks what the steps rely on: known kinds, sources
- * within bounds, targets that are absolute and clean, programs of a sane length. */
+ * within bounds, targets that are absolute and clean, programs of a sane length (those of the prototype
+ * not empty), rights allowed among those handled. Encoding refuses the same with -EBADMSG. */
 void plan_fields(struct codec *codec, struct plan *plan);
 
 /* An absolute path without "." or ".." parts, doubled or trailing slashes. "/" itself is not one. */

@@ -85,12 +85,17 @@ int launch_write(const struct launch *launch)
         return r;
 }
 
-static int launch_decode(const char *image, size_t size, struct launch *launch,
-                         struct codec_memory *memory, struct error *error)
+int launch_decode(const void *image, size_t size, struct launch *launch,
+                  struct codec_memory *memory, struct error *error)
 {
+        const char *content = (const char *)image + sizeof(struct launch_header);
         struct launch_header header;
         struct codec codec;
 
+        *launch = (struct launch){.application = NULL};
+        *memory = (struct codec_memory){.base = NULL};
+        if (size < sizeof(header) || size > sizeof(header) + LAUNCH_MAX)
+                return error_set(error, EBADMSG, "launch of %zu bytes", size);
         memcpy(&header, image, sizeof(header));
         if (header.magic != LAUNCH_MAGIC)
                 return error_set(error, EBADMSG, "this is no launch");
@@ -103,11 +108,13 @@ static int launch_decode(const char *image, size_t size, struct launch *launch,
         if (header.length != size - sizeof(header))
                 return error_set(error, EBADMSG, "launch of %zu bytes claims %llu",
                                  size - sizeof(header), (unsigned long long)header.length);
-        if (codec_read_begin(&codec, memory, image + sizeof(header), size - sizeof(header)) == 0)
+        if (codec_read_begin(&codec, memory, content, header.length) == 0)
                 launch_fields(&codec, launch);
-        if (codec_read_end(&codec) < 0)
-                return error_set(error, -codec.error, "the launch does not decode");
-        return 0;
+        if (codec_read_end(&codec) == 0)
+                return 0;
+        codec_memory_finish(memory);
+        *launch = (struct launch){.application = NULL}; /* it pointed there */
+        return error_set(error, -codec.error, "the launch does not decode");
 }
 
 int launch_read(int fd, struct launch *launch, struct codec_memory *memory, struct error *error)
@@ -128,7 +135,5 @@ int launch_read(int fd, struct launch *launch, struct codec_memory *memory, stru
                 return error_set(error, errno, "mmap of the launch");
         r = launch_decode(image, (size_t)st.st_size, launch, memory, error);
         munmap(image, (size_t)st.st_size);
-        if (r < 0)
-                codec_memory_finish(memory);
         return r;
 }

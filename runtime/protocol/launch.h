@@ -13,10 +13,10 @@
 /* An option's value, checked against what the module declared (modules/include/clade/module.h). */
 struct launch_value {
         char *name;
-        uint32_t type;    /* enum clade_type */
-        char *string;     /* STRING, PATH */
-        int64_t integer;  /* INTEGER; BOOLEAN as 0 and 1 */
-        char **strings;   /* STRINGS, NULL at the end */
+        uint32_t type;   /* enum clade_type */
+        char *string;    /* STRING, PATH */
+        int64_t integer; /* INTEGER; BOOLEAN as 0 and 1 */
+        char **strings;  /* STRINGS, NULL at the end */
 };
 
 struct launch_listener {
@@ -25,7 +25,7 @@ struct launch_listener {
 
 struct launch {
         char *application;
-        char *module;      /* its type, for errors */
+        char *module; /* its type, for errors */
         struct launch_value *values;
         size_t value_count;
         struct launch_listener *listeners;
@@ -41,5 +41,10 @@ void launch_fields(struct codec *codec, struct launch *launch);
 /* A sealed memfd with magic, version, length and the launch; the descriptor or a negative errno. */
 int launch_write(const struct launch *launch);
 
-/* Reads one, refusing anything that is not of this very version. What is decoded lies in `memory`. */
+/* Reads one, refusing anything that is not of this very version. What is decoded lies in `memory`, which
+ * the caller finishes; on failure there is nothing in it. */
 int launch_read(int fd, struct launch *launch, struct codec_memory *memory, struct error *error);
+
+/* The same from `size` bytes at `image`. */
+int launch_decode(const void *image, size_t size, struct launch *launch,
+                  struct codec_memory *memory, struct error *error);
