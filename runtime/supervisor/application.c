@@ -1,0 +1,414 @@
+/* The machine of one application. As in worker.c the table is the program; each entry has the state to go to
+ * when its action succeeded, and the one for when it did not. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/own.h"
+#include "runtime/protocol/steps.h"
+#include "runtime/supervisor/application.h"
+
+#define MICROSECONDS UINT64_C(1000000)
+
+static struct log *log_of(struct application *application)
+{
+        return &application->supervisor->log;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct application *application = userdata;
+
+        (void)source;
+        (void)usec;
+        application_event(application, application->state == APPLICATION_WAITING
+                                               ? APPLICATION_START
+                                               : APPLICATION_OVERDUE);
+        return 0;
+}
+
+static void deadline(struct application *application, uint64_t delay_us)
+{
+        timer_arm(application->supervisor, &application->timer, delay_us, on_timer, application);
+}
+
+/* --- how a start comes out ------------------------------------------------------------------- */
+
+static void outcome(struct application *application, bool failed)
+{
+        if (application->launched)
+                return;
+        application->launched = true;
+        application->failed = failed;
+        supervisor_application_changed(application->supervisor);
+}
+
+static void log_failure(struct application *application, unsigned step, const struct error *error)
+{
+        log_error(log_of(application), LOG_ERROR, "application-failed", application->name, error,
+                  LOG_TEXT_FIELD("step", step ? step_name(step) : NULL));
+}
+
+void application_worker_ready(struct application *application)
+{
+        for (uint32_t i = 0; i < application->config->processes; i++)
+                if (application->workers[i].state != WORKER_READY)
+                        return;
+        if (!application->announced)
+                log_event(log_of(application), LOG_INFO, "application-ready", application->name,
+                          LOG_NUMBER("processes", application->config->processes),
+                          LOG_NUMBER("pid", application->pid),
+                          LOG_NUMBER("start_us", now_us(application->supervisor) -
+                                                         application->started_us));
+        application->announced = true;
+        outcome(application, false);
+}
+
+void application_worker_failed(struct application *application, unsigned step,
+                               const struct error *error)
+{
+        if (application->launched)
+                return;
+        log_failure(application, step, error);
+        outcome(application, true);
+}
+
+void application_fault(struct application *application, unsigned step, const struct error *error)
+{
+        /* The first one is the cause; what follows from it is not told. */
+        if (application->state == APPLICATION_ENDING || application->fault.code)
+                return;
+        application->fault = *error;
+        application->fault_step = step;
+        log_failure(application, step, error);
+        application_event(application, APPLICATION_FAULT);
+}
+
+/* --- what a start needs ----------------------------------------------------------------------- */
+
+static int open_sinks(struct application *application, struct error *error)
+{
+        const struct config_application *config = application->config;
+        struct log *log = log_of(application);
+        int r;
+
+        if (application->sinks_open)
+                return 0;
+        budget_init(&application->output_budget, OUTPUT_BURST, OUTPUT_RATE,
+                    now_us(application->supervisor));
+        r = output_sink_init(&application->sinks[0], log, application->name, "stdout",
+                             config->stdout_path, &application->output_budget, error);
+        if (r < 0)
+                return r;
+        r = output_sink_init(&application->sinks[1], log, application->name, "stderr",
+                             config->stderr_path, &application->output_budget, error);
+        if (r < 0) {
+                output_sink_finish(&application->sinks[0]);
+                return r;
+        }
+        application->sinks_open = true;
+        return 0;
+}
+
+/* Opened once and kept over the lives of prototypes: clients wait in the queue meanwhile. What a worker has
+ * shut down is opened anew before anybody gets it. */
+static int open_listeners(struct application *application, struct error *error)
+{
+        const struct config *config = application->supervisor->config;
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < config->listener_count; i++) {
+                bool reopened = false;
+
+                if (config->listeners[i].application != application->index)
+                        continue;
+                r = application->listeners[n]
+                            ? listener_check(application->listeners[n], &reopened, error)
+                            : listener_create(application->supervisor->event,
+                                              &config->listeners[i],
+                                              &application->listener_events,
+                                              &application->listeners[n], error);
+                if (r < 0)
+                        return r;
+                n++;
+        }
+        return 0;
+}
+
+static void compile_notice(void *context, const char *name, const char *text)
+{
+        log_event(context, LOG_INFO, "notice", name, LOG_TEXT_FIELD("message", text));
+}
+
+static int compile(struct application *application, struct error *error)
+{
+        const struct compile request = {
+                .config = application->supervisor->config,
+                .template_directory = application->supervisor->paths->templates,
+                .remember = true,
+                .notice = compile_notice,
+                .context = log_of(application),
+        };
+
+        if (application->compiled)
+                return 0;
+        return compile_application(&request, application->index, &application->compiled, error);
+}
+
+/* All applications of this supervisor and this one together; what each start needs for a moment included. */
+static int check_descriptors(struct application *application, struct error *error)
+{
+        struct supervisor *supervisor = application->supervisor;
+        uint64_t need = 64 + 2 * (uint64_t)application->config->processes;
+        struct rlimit limit;
+
+        for (size_t i = 0; i < supervisor->application_count; i++)
+                need += 16 + 3 * (uint64_t)supervisor->applications[i]->config->processes;
+        need += supervisor->config->listener_count;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || need <= limit.rlim_cur)
+                return 0;
+        error_set(error, EMFILE,
+                  "%u processes: all applications together need %" PRIu64
+                  " descriptors in the supervisor, the limit is %" PRIu64,
+                  application->config->processes, need, (uint64_t)limit.rlim_cur);
+        return error_remedy(error, "configure fewer processes, or raise the limit (ulimit -n, "
+                                   "LimitNOFILE= of the service)");
+}
+
+static int start(struct application *application, unsigned *ret_step, struct error *error)
+{
+        int r;
+
+        *ret_step = 0;
+        r = check_descriptors(application, error);
+        if (r == 0)
+                r = open_sinks(application, error);
+        if (r == 0)
+                r = open_listeners(application, error);
+        if (r == 0)
+                r = compile(application, error);
+        if (r == 0)
+                r = incarnation_start(application, ret_step, error);
+        return r;
+}
+
+/* --- actions: true for the table's `next`, false for its `otherwise` --------------------------- */
+
+static void try_again(struct application *application, uint64_t lived_us, bool blame)
+{
+        uint64_t delay = backoff_after(&application->backoff, lived_us, blame);
+
+        if (application->final)
+                return;
+        if (delay > 0)
+                log_event(log_of(application), LOG_WARNING, "application-backoff",
+                          application->name, LOG_NUMBER("failures", application->backoff.failures),
+                          LOG_NUMBER("delay_ms", delay / 1000));
+        deadline(application, delay);
+}
+
+static bool begin(struct application *application)
+{
+        struct error error = ERROR_INIT;
+        siginfo_t end;
+        unsigned step;
+
+        application->fault = (struct error)ERROR_INIT;
+        application->restart = false;
+        if (start(application, &step, &error) < 0) {
+                incarnation_kill(application);
+                incarnation_finish(application, &end);
+                /* What it was made from may have changed: look again next time. */
+                application->compiled = compiled_destroy(application->compiled);
+                log_failure(application, step, &error);
+                try_again(application, 0, true);
+                outcome(application, true);
+                return false;
+        }
+        log_event(log_of(application), LOG_INFO, "prototype-started", application->name,
+                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1));
+        deadline(application,
+                 application->supervisor->config->settings.start_timeout * MICROSECONDS);
+        return true;
+}
+
+static bool populate(struct application *application)
+{
+        timer_disarm(application->timer);
+        log_event(log_of(application), LOG_DEBUG, "prototype-ready", application->name,
+                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1));
+        for (uint32_t i = 0; i < application->config->processes; i++)
+                worker_event(&application->workers[i], WORKER_WANTED);
+        incarnation_flush(application);
+        return true;
+}
+
+static bool kill_it(struct application *application)
+{
+        timer_disarm(application->timer);
+        incarnation_kill(application);
+        return true;
+}
+
+static bool kill_for_good(struct application *application)
+{
+        application->final = true;
+        return kill_it(application);
+}
+
+static bool kill_and_restart(struct application *application)
+{
+        application->restart = true;
+        return kill_it(application);
+}
+
+static bool too_slow(struct application *application)
+{
+        struct error error = ERROR_INIT;
+
+        error_set(&error, ETIMEDOUT, "the prototype is not ready after %u s",
+                  application->supervisor->config->settings.start_timeout);
+        error_remedy(&error, "something that is loaded does not come to an end; settings.start_timeout "
+                             "allows more time");
+        application->fault = error;
+        log_failure(application, 0, &error);
+        return kill_it(application);
+}
+
+static void close_listeners(struct application *application)
+{
+        for (size_t i = 0; i < application->listener_count; i++)
+                application->listeners[i] = listener_destroy(application->listeners[i]);
+}
+
+static bool finish_workers(struct application *application)
+{
+        application->final = true;
+        close_listeners(application);
+        for (uint32_t i = 0; i < application->config->processes; i++) {
+                application->workers[i].clone_due = false;
+                worker_signal(&application->workers[i], SIGTERM);
+        }
+        application->stop_due = true;
+        incarnation_flush(application);
+        deadline(application, application->supervisor->config->settings.stop_timeout * MICROSECONDS);
+        return true;
+}
+
+/* A prototype that died without a word says by its exit status how far it got. */
+static void explain_death(struct application *application, const siginfo_t *end)
+{
+        struct error error = ERROR_INIT;
+        unsigned step = 0;
+
+        if (end->si_code == CLD_EXITED) {
+                step = (unsigned)end->si_status;
+                error_set(&error, ECHILD, "the prototype exited with status %d", end->si_status);
+        } else {
+                error_set(&error, ECHILD, "the prototype was killed by signal %d", end->si_status);
+        }
+        log_failure(application, step, &error);
+}
+
+static bool bury(struct application *application)
+{
+        enum application_state state = application->state;
+        uint64_t lived = now_us(application->supervisor) - application->started_us;
+        pid_t pid = application->pid;
+        siginfo_t end;
+
+        timer_disarm(application->timer);
+        for (uint32_t i = 0; i < application->config->processes; i++)
+                worker_event(&application->workers[i], WORKER_GONE);
+        incarnation_finish(application, &end);
+        log_event(log_of(application), LOG_INFO, "prototype-exited", application->name,
+                  LOG_NUMBER("pid", pid), LOG_NUMBER("isolated_pid", 1),
+                  end.si_code == CLD_EXITED ? LOG_NUMBER("code", end.si_status)
+                                            : LOG_NUMBER("signal", end.si_status));
+        if (state == APPLICATION_STARTING)
+                explain_death(application, &end);
+        if (application->fault.code)
+                application->compiled = compiled_destroy(application->compiled);
+        if (!application->final)
+                try_again(application, lived,
+                          application->fault.code || state == APPLICATION_STARTING);
+        if (!application->restart && (application->fault.code || state == APPLICATION_STARTING))
+                outcome(application, true);
+        return !application->final;
+}
+
+static bool close_down(struct application *application)
+{
+        application->final = true;
+        timer_disarm(application->timer);
+        close_listeners(application);
+        return true;
+}
+
+static bool remember_stop(struct application *application)
+{
+        application->final = true;
+        return true;
+}
+
+/* --- the table ---------------------------------------------------------------------------------- */
+
+static const struct transition {
+        bool (*action)(struct application *application);
+        enum application_state next, otherwise;
+} table[APPLICATION_STATES][APPLICATION_EVENTS] = {
+        [APPLICATION_IDLE] = {
+                [APPLICATION_START] = {begin, APPLICATION_STARTING, APPLICATION_WAITING},
+                [APPLICATION_STOP] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
+                [APPLICATION_STOP_NOW] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
+        },
+        [APPLICATION_STARTING] = {
+                [APPLICATION_READY] = {populate, APPLICATION_RUNNING, APPLICATION_RUNNING},
+                [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                [APPLICATION_OVERDUE] = {too_slow, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_LISTENER] = {kill_and_restart, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_STOP] = {kill_for_good, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_STOP_NOW] = {kill_for_good, APPLICATION_ENDING, APPLICATION_ENDING},
+        },
+        [APPLICATION_RUNNING] = {
+                [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                [APPLICATION_LISTENER] = {kill_and_restart, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_STOP] = {finish_workers, APPLICATION_STOPPING, APPLICATION_STOPPING},
+                [APPLICATION_STOP_NOW] = {kill_for_good, APPLICATION_ENDING, APPLICATION_ENDING},
+        },
+        [APPLICATION_STOPPING] = {
+                [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                [APPLICATION_OVERDUE] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_STOP_NOW] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+        },
+        [APPLICATION_ENDING] = {
+                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                [APPLICATION_STOP] = {remember_stop, APPLICATION_ENDING, APPLICATION_ENDING},
+                [APPLICATION_STOP_NOW] = {remember_stop, APPLICATION_ENDING, APPLICATION_ENDING},
+        },
+        [APPLICATION_WAITING] = {
+                [APPLICATION_START] = {begin, APPLICATION_STARTING, APPLICATION_WAITING},
+                [APPLICATION_STOP] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
+                [APPLICATION_STOP_NOW] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
+        },
+};
+
+void application_event(struct application *application, enum application_event event)
+{
+        const struct transition *transition = &table[application->state][event];
+
+        if (!transition->action)
+                return;
+        application->state = transition->action(application) ? transition->next
+                                                             : transition->otherwise;
+        if (application->state == APPLICATION_STOPPED) {
+                close_listeners(application);
+                supervisor_application_changed(application->supervisor);
+        }
+}

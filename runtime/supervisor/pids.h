@@ -1,0 +1,26 @@
+/* Finding workers on the host. A prototype says "pid 3 in my namespace"; that is a claim. What the supervisor
+ * acts on is a pidfd that it opened itself, of a process whose parent is that prototype and whose number
+ * inside is the one claimed, both read from the kernel after the pidfd was opened, while the pidfd still
+ * holds an unreaped process. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* `prototype` is a host pid that we hold by a pidfd and have not reaped. `nested`: it has a pid namespace of
+ * its own. -ESRCH when no child of it has that number inside. */
+int pids_find(pid_t prototype, uint32_t isolated_pid, bool nested, pid_t *ret_pid, int *ret_pidfd,
+              struct error *error);
+
+/* 1 when the process has died (it may not have been reaped), 0 when it lives. */
+int pids_dead(int pidfd);
+
+/* The wait status of a reaped process by the kernel's word. -EAGAIN when it has not been reaped yet, -EOPNOTSUPP
+ * on kernels before 6.15. */
+int pids_status(int pidfd, int *ret_status);
+
+/* Whether this kernel can tell (asked of a child that is made for it). */
+bool pids_status_supported(void);
