@@ -15,7 +15,7 @@ int command_option(const struct command *command, int argc, char **argv,
                 return option;
         if (option == ':')
                 fprintf(stderr, "clade %s: %s needs a value", command->name, argv[optind - 1]);
-        else if (optopt >= OPTION_MODULES)
+        else if (optopt && strncmp(argv[optind - 1], "--", 2) == 0)
                 fprintf(stderr, "clade %s: %s takes no value", command->name, argv[optind - 1]);
         else if (optopt)
                 fprintf(stderr, "clade %s: unknown option -%c", command->name, optopt);
