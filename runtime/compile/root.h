@@ -55,8 +55,8 @@ int root_add(struct root *root, const struct plan_entry *entry, struct error *er
 int root_shows(const struct root *root, const char *path, const struct stat *st, bool *ret_shows,
                struct error *error);
 
-/* The source for a host path: opened, looked at, resolved; the same real path is the same source. The
- * index into the plan's sources is in *ret_index, its status in *ret_st where wanted. */
+/* A new source for a host path: opened, looked at, resolved. Each bind has one of its own, as a tree can be
+ * attached only once. The index into the plan's sources is in *ret_index, its status in *ret_st where wanted. */
 int root_source(struct root *root, const char *path, bool readable, uint32_t *ret_index,
                 struct stat *ret_st, struct error *error);
 

@@ -54,13 +54,6 @@ int root_source(struct root *root, const char *path, bool readable, uint32_t *re
                 return r;
         if (ret_st)
                 *ret_st = st;
-        for (size_t i = 0; i < plan->source_count; i++) {
-                if (strcmp(plan->sources[i].path, real) != 0)
-                        continue;
-                plan->sources[i].readable |= readable;
-                *ret_index = (uint32_t)i;
-                return 0;
-        }
         source = arena_grow(root->arena, plan->sources, plan->source_count, &root->source_room,
                             sizeof(*source));
         if (!source)
