@@ -69,8 +69,8 @@ def main():
     targets = build_targets(options.build)
     if not targets:
         print("there are no fuzz targets")
-        print("0 passed, 0 failed, 0 skipped")
-        return 0
+        print("0 passed, 1 failed, 0 skipped")
+        return 1
     findings = options.build / "findings"
     findings.mkdir(exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
