@@ -1,6 +1,7 @@
 /* "applications": each with the keys that all types have, and those of its module. */
 #include "runtime/config/schema.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,19 +14,47 @@
 /* execve(2) takes no string of more than 32 pages, its NUL included. */
 #define ENVIRONMENT_STRING_MAX (32 * 4096 - 1)
 
+/* The nearest type that there is to the one that is not, its version aside. */
+static const char *nearest_type(const struct catalogue *catalogue, const char *type)
+{
+        char name[SUGGEST_WORD_MAX + 1];
+        struct suggestion near = {.word = name};
+
+        if (strcspn(type, " ") >= sizeof(name))
+                return NULL;
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(type, " "), type);
+        for (size_t i = 0; i < catalogue->count; i++) {
+                const struct catalogue_module *module = catalogue->modules[i];
+
+                suggest_offer(&near, module->type);
+                for (char **alias = module->aliases; alias && *alias; alias++)
+                        suggest_offer(&near, *alias);
+        }
+        return near.best && strcmp(near.best, name) != 0 ? near.best : NULL;
+}
+
 static void read_type(struct reader *reader, const struct node *node, void *member,
                       const void *rule)
 {
         struct config_application *application = member;
         struct error error = ERROR_INIT;
-        const char *type;
+        const char *type, *near;
 
         (void)rule;
         if (!value_string(reader, node, "the type of the application, as in \"native\"", &type))
                 return;
         store_string(reader, &application->type, type);
         application->module = catalogue_find(reader->catalogue, type, &error);
-        if (!application->module)
+        if (application->module)
+                return;
+        if (error.code == ENOMEM) {
+                reader_no_memory(reader);
+                return;
+        }
+        near = nearest_type(reader->catalogue, type);
+        if (near)
+                fault_value(reader, node, "%s. Did you mean \"%s\"?", error.text, near);
+        else
                 fault_value(reader, node, "%s%s%s", error.text, error.remedy[0] ? ". " : "",
                             error.remedy);
 }

@@ -156,8 +156,8 @@ void check_options(struct reader *reader, const struct node *node,
                 const struct catalogue_option *option = &module->options[i];
 
                 if (option->required && !json_object_get(node->json, option->name))
-                        fault_value(reader, node, "\"%s\" is missing: type %s needs it%s%s",
-                                    option->name, module->type, option->help ? ", " : "",
-                                    option->help ? option->help : "");
+                        fault_value(reader, node, "\"%s\" is missing: type %s needs it%s%s%s",
+                                    option->name, module->type, option->help ? " (" : "",
+                                    option->help ? option->help : "", option->help ? ")" : "");
         }
 }

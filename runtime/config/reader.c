@@ -199,7 +199,7 @@ bool read_object(struct reader *reader, const struct node *node, const struct sc
                 if (member.json)
                         key->read(reader, &member, (char *)target + key->offset, key->rule);
                 else if (key->required)
-                        fault_value(reader, node, "\"%s\" is missing: %s needs it, %s", key->name,
+                        fault_value(reader, node, "\"%s\" is missing in %s: expected %s", key->name,
                                     schema->what, key->required);
         }
         json_object_foreach (node->json, name, json) {

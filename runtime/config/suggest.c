@@ -1,7 +1,7 @@
 #include "runtime/config/suggest.h"
 
+#include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 static char lower(char c)
 {
@@ -39,6 +39,18 @@ unsigned suggest_distance(const char *a, const char *b)
         return rows[a_length % 3][b_length];
 }
 
+/* Whether all letters of `word`, the first at the beginning, come in this order in `whole`: "env" or
+ * "envmt" in "environment", "statedir" in "state_directory". */
+static bool abbreviates(const char *word, const char *whole)
+{
+        if (strlen(word) < 3 || lower(*word) != lower(*whole))
+                return false;
+        for (; *word && *whole; whole++)
+                if (lower(*word) == lower(*whole))
+                        word++;
+        return !*word;
+}
+
 void suggest_offer(struct suggestion *suggestion, const char *candidate)
 {
         size_t length = strlen(suggestion->word), other = strlen(candidate);
@@ -48,9 +60,9 @@ void suggest_offer(struct suggestion *suggestion, const char *candidate)
                 return;
         distance = suggest_distance(suggestion->word, candidate);
         if (distance > limit || distance >= length) {
-                if (length < 3 || strncasecmp(suggestion->word, candidate, length) != 0)
+                if (!abbreviates(suggestion->word, candidate))
                         return;
-                /* an abbreviation: farther away than any misspelling */
+                /* farther away than any misspelling */
                 distance += SUGGEST_WORD_MAX;
         }
         if (suggestion->best && suggestion->distance <= distance)

@@ -6,7 +6,7 @@
  *     if (near.best) ... did you mean near.best?
  *
  * Near is: few letters added, lost, changed or swapped with their neighbour (a third of the word at
- * most), capitals aside; or the beginning of a longer word, three letters or more.
+ * most), capitals aside; or an abbreviation of three letters or more ("env", "mnt").
  */
 #pragma once
 
