@@ -1,8 +1,43 @@
 /* clade check: everything that can be known about a configuration without running it. */
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/own.h"
 #include "runtime/cli/command.h"
 #include "runtime/compile/compile.h"
+#include "runtime/config/locate.h"
+
+/* The compiler's errors begin with "configuration POINTER: ". Here they become diagnostics like those of
+ * reading the file, with the place that the pointer leads to; where it leads to nothing that is written
+ * down (a default), the application's place. */
+static void print_located(const struct config *config, const struct config_application *application,
+                          const char *text, size_t size, struct error *error)
+{
+        static const char start[] = "configuration ";
+        char pointer[PATH_MAX];
+        struct locate_query queries[] = {{.pointer = pointer}, {.pointer = application->pointer}};
+        const struct locate_query *found = &queries[0];
+        const char *at = error->text + strlen(start);
+        size_t known = strlen(application->pointer), length;
+
+        if (strncmp(error->text, start, strlen(start)) != 0 ||
+            strncmp(at, application->pointer, known) != 0) {
+                command_failed(error);
+                return;
+        }
+        length = known + strcspn(at + known, ":");
+        snprintf(pointer, sizeof(pointer), "%.*s", (int)length, at);
+        if (text && locate(text, size, queries, 2) == 0 && !found->line)
+                found = &queries[1];
+        fprintf(stderr, "%s", config->file);
+        if (found->line)
+                fprintf(stderr, ":%u:%u", found->line, found->column);
+        fprintf(stderr, ": %s\n", at);
+        if (error->remedy[0])
+                fprintf(stderr, "       %s\n", error->remedy);
+}
 
 static int check(const struct session *session)
 {
@@ -12,14 +47,22 @@ static int check(const struct session *session)
                 .template_directory = session->paths.templates,
                 .notice = print_compile_notice,
         };
+        cleanup_fd int fd = open(config->file, O_RDONLY | O_CLOEXEC);
+        cleanup_free char *text = NULL;
         int status = STATUS_OK;
+        size_t size = 0;
 
+        /* Without it errors lack their line, and are told all the same. */
+        if (fd >= 0)
+                fd_read_file(fd, CONFIG_FILE_MAX, &text, &size);
         for (size_t i = 0; i < config->application_count; i++) {
                 struct compiled *compiled = NULL;
                 struct error error = ERROR_INIT;
 
-                if (compile_application(&compile, i, &compiled, &error) < 0)
-                        status = command_failed(&error);
+                if (compile_application(&compile, i, &compiled, &error) < 0) {
+                        status = STATUS_FAILED;
+                        print_located(config, &config->applications[i], text, size, &error);
+                }
                 compiled_destroy(compiled);
         }
         if (status == STATUS_OK)

@@ -79,27 +79,33 @@ void print_compile_notice(void *context, const char *application, const char *te
         fprintf(stderr, "clade: note: application %s: %s\n", application, text);
 }
 
+int session_load(struct session *session, const struct load *load, const char *file,
+                 struct diagnostics *diagnostics, struct error *error)
+{
+        struct load own = *load;
+        int r;
+
+        r = paths_find(&session->paths, error);
+        if (r < 0)
+                return r;
+        own.paths = &session->paths;
+        r = load_configuration(&own, file, &session->loaded, diagnostics, error);
+        if (r < 0)
+                paths_finish(&session->paths);
+        return r;
+}
+
 int session_open(struct session *session, const char *modules, const char *file)
 {
-        const struct load load = {
-                .paths = &session->paths,
-                .modules = modules,
-                .notice = print_module_notice,
-        };
+        const struct load load = {.modules = modules, .notice = print_module_notice};
         struct diagnostics diagnostics = {.count = 0};
         struct error error = ERROR_INIT;
         int r;
 
-        r = paths_find(&session->paths, &error);
-        if (r < 0)
-                return command_failed(&error);
-        r = load_configuration(&load, file, &session->loaded, &diagnostics, &error);
+        r = session_load(session, &load, file, &diagnostics, &error);
         print_diagnostics(&diagnostics);
-        if (r < 0) {
-                if (diagnostics.count == 0)
-                        command_failed(&error);
-                paths_finish(&session->paths);
-        }
+        if (r < 0 && diagnostics.count == 0)
+                command_failed(&error);
         diagnostics_finish(&diagnostics);
         return r < 0 ? STATUS_FAILED : STATUS_OK;
 }

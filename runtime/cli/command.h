@@ -21,7 +21,7 @@ struct command {
         int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_check, command_modules, command_plan;
+extern const struct command command_check, command_modules, command_plan, command_run;
 
 /* Options that several commands have, and the values that they are told apart by. */
 enum { OPTION_HELP = 'h', OPTION_MODULES = 256, OPTION_FIRST };
@@ -47,11 +47,17 @@ int command_failed(const struct error *error);
 /* "FILE:LINE:COL: POINTER: text", one line each. */
 void print_diagnostics(const struct diagnostics *diagnostics);
 
-/* Loads paths, modules and the configuration, and prints whatever is wrong. */
+/* What a command works with: where clade's parts are, the modules, the configuration. */
 struct session {
         struct paths paths;
         struct loaded loaded;
 };
+
+/* As load_configuration, which it calls with our own paths; `load` gives the rest. */
+int session_load(struct session *session, const struct load *load, const char *file,
+                 struct diagnostics *diagnostics, struct error *error);
+
+/* The same, and prints whatever is wrong. The exit status. */
 int session_open(struct session *session, const char *modules, const char *file);
 void session_close(struct session *session);
 
