@@ -22,6 +22,9 @@ ID_FIRST = 1879048192 + 65536  # the id is this plus the port: two demos do not 
 PR_SET_PDEATHSIG = 1
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time")
 
+FAMILY = ("prototype-started", "prototype-exited", "worker-started", "worker-exited")
+QUIET = ("started", "worker-ready", "application-ready")
+
 
 def configuration(build, port, state):
     text = (HERE / "demo.json.in").read_text()
@@ -49,7 +52,6 @@ class Story:
         self.supervisor = supervisor
         self.prototype = None
         self.workers = {}  # pid: isolated pid
-        self.wanted = json.loads(config.read_text())["applications"]["demo"]["processes"]
         self.introduced = False
 
     def publish(self):
@@ -81,34 +83,37 @@ class Story:
               f"  Ctrl-C ends it.\n", flush=True)
 
     def event(self, event):
-        name, pid, inner = event.get("event"), event.get("pid"), event.get("isolated_pid")
+        name, pid = event.get("event"), event.get("pid")
         if name == "prototype-started":
             self.prototype = pid
+        elif name == "prototype-exited":
+            self.prototype = None
             self.workers.clear()
         elif name == "worker-started":
-            self.workers[pid] = inner
+            self.workers[pid] = event.get("isolated_pid")
         elif name == "worker-exited":
             self.workers.pop(pid, None)
-        elif name not in ("application-ready", "worker-ready"):
-            self.tell(event)
-        if name in ("prototype-started", "worker-started", "worker-exited"):
+        if name in FAMILY:
             self.publish()
-        if self.introduced and name in ("worker-started", "worker-exited", "prototype-started"):
-            self.tell(event)
-        if not self.introduced and name == "worker-ready" and len(self.workers) == self.wanted:
+        if name == "application-ready" and not self.introduced:
             self.introduce()
+        elif name not in QUIET and (self.introduced or name not in FAMILY):
+            self.tell(event)
 
     @staticmethod
     def tell(event):
         what = event.get("event", "?").replace("-", " ")
-        if event.get("pid"):
-            what += f": {event['pid']}"
-            what += f" (inside: {event['isolated_pid']})" if event.get("isolated_pid") else ""
-        for key in ("signal", "code", "message", "text", "remedy"):
-            if event.get(key) not in (None, ""):
-                what += f"\n      {event[key]}" if key == "remedy" else f"  {key} {event[key]}" \
-                    if key in ("signal", "code") else f"  {event[key]}"
+        if event.get("isolated_pid"):
+            what += f": {event['pid']} (inside: {event['isolated_pid']})"
+        if "signal" in event and "pid" in event:
+            what += f" by {signal.Signals(event['signal']).name}"
+        elif "code" in event:
+            what += f" with status {event['code']}"
+        for key in ("message", "text"):
+            what += f": {event[key]}" if event.get(key) else ""
         print(f"  {what}", flush=True)
+        if event.get("remedy"):
+            print(f"      {event['remedy']}", flush=True)
 
 
 def follow(clade, story):
