@@ -251,8 +251,8 @@ static int match(const struct discover *discover, glob_t *matched, struct error 
         return 0;
 }
 
-int discover_modules(const struct discover *discover, struct catalogue *catalogue,
-                     struct error *error)
+static int discover_all(const struct discover *discover, struct catalogue *catalogue,
+                        struct error *error)
 {
         cleanup_fd int executable = -1;
         glob_t matched = {.gl_pathc = 0};
@@ -268,5 +268,13 @@ int discover_modules(const struct discover *discover, struct catalogue *catalogu
                 r = discover_paths(discover, matched.gl_pathv, matched.gl_pathc, executable,
                                    catalogue, error);
         globfree(&matched);
+        return r;
+}
+
+int discover_modules(const struct discover *discover, struct catalogue *catalogue,
+                     struct error *error)
+{
+        int r = discover_all(discover, catalogue, error);
+
         return r < 0 ? error_prefix(error, "discovery of modules") : 0;
 }

@@ -240,6 +240,10 @@ static void conclude(struct probe *probe, bool said)
                 explain_status(probe, &status);
         }
         quote_output(probe);
+        if (confined)
+                error_remedy(&probe->error,
+                             "the module must be corrected; let --modules not name it "
+                             "until then");
         forget_process(probe);
         probe->foreign = probe->intake.fault == DISCOVERY_FAULT_FOREIGN;
         probe->state = confined ? PROBE_BAD : PROBE_FAULTY;

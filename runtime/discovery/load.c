@@ -37,6 +37,7 @@ static int open_library(void **ret_library, struct error *error)
                                                              "their own"
                                                            : "/proc must be there");
         }
+        fd_close(TAKE_FD(readable)); /* the module shall find no descriptor but ours */
         *ret_library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (*ret_library)
                 return 0;
