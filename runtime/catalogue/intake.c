@@ -87,7 +87,6 @@ static int take_failed(struct intake *intake, const void *packet, struct error *
 static int take_module(struct intake *intake, const void *packet, struct error *error)
 {
         const struct discovery_module *message = packet;
-        cleanup_free char **aliases = NULL;
         struct catalogue_module *module;
         int r;
 
