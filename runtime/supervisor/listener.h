@@ -16,10 +16,13 @@
 
 struct listener;
 
+/* Called from the event loop, as the last thing that the listener does: a callback may destroy it. */
 struct listener_events {
-        /* The socket was shut down from below; listener_fd is a new one already, or -1 if that failed and
-         * is being tried again each second. */
+        /* The socket was shut down from below. `error` is NULL and listener_fd a new socket already; or it
+         * says why not, listener_fd is -1, and it is tried again each second. */
         void (*lost)(void *context, struct listener *listener, const struct error *error);
+        /* One of these tries worked: listener_fd is the new socket. */
+        void (*reopened)(void *context, struct listener *listener);
         /* Connections have waited for `seconds` and nobody has taken one; told once until it changes. */
         void (*stalled)(void *context, struct listener *listener, unsigned seconds,
                         unsigned waiting);
@@ -28,7 +31,11 @@ struct listener_events {
         void *context;
 };
 
-/* Opens, binds, listens. `events` must outlive the listener. */
+/* How long connections wait before that is worth an event, in seconds. */
+#define LISTENER_PATIENCE 5
+
+/* Opens, binds, listens. `config` and `events` (of which each member may be NULL) must outlive the
+ * listener. A unix socket's file has mode 0666: the directory decides who may connect. */
 int listener_create(sd_event *event, const struct config_listener *config,
                     const struct listener_events *events, struct listener **ret_listener,
                     struct error *error);
@@ -41,5 +48,5 @@ const char *listener_address(const struct listener *listener);
 size_t listener_application(const struct listener *listener);
 
 /* Whether it still listens (SO_ACCEPTCONN; not shut down); asked before each start. Opens it anew when it
- * does not; *ret_reopened says so. */
+ * does not; *ret_reopened says so. On failure it is tried again each second, as after `lost`. */
 int listener_check(struct listener *listener, bool *ret_reopened, struct error *error);

@@ -1,0 +1,27 @@
+/* Opening the address of a listener, and telling whether a listening socket still is one. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "runtime/config/config.h"
+
+/* The file of a unix socket, remembered so that only our own one is ever removed. */
+struct listener_file {
+        dev_t device;
+        ino_t inode; /* 0: there is none */
+};
+
+/* Socket, bind, listen. Blocking (workers inherit it), close-on-exec. A unix socket's file gets mode
+ * 0666: who may connect is decided by the directory it is in. A stale file, one that nobody listens on
+ * any more, is replaced. The descriptor or a negative errno. */
+int listener_open(const struct config_listener *config, struct listener_file *ret_file,
+                  struct error *error);
+
+/* Removes the file if it is still the one that was made. */
+void listener_unlink(const struct config_listener *config, struct listener_file *file);
+
+/* Whether clients can still get through: shutdown(2) and connect(AF_UNSPEC) end a TCP listener, which then
+ * says so by SO_ACCEPTCONN; a unix one goes on saying that it listens, but hangs up. */
+bool listener_alive(int fd);
