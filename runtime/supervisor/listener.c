@@ -56,11 +56,11 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *context);
 
 static int open_now(struct listener *listener, struct error *error)
 {
-        int r;
+        int fd = listener_open(listener->config, &listener->file, error), r;
 
-        listener->fd = listener_open(listener->config, &listener->file, error);
-        if (listener->fd < 0)
-                return listener->fd;
+        if (fd < 0)
+                return fd;
+        listener->fd = fd;
         r = sd_event_add_io(listener->event, &listener->source, listener->fd, ARRIVALS, on_socket,
                             listener);
         if (r < 0) {
@@ -238,6 +238,7 @@ int listener_create(sd_event *event, const struct config_listener *config,
         listener->event = sd_event_ref(event);
         listener->config = config;
         listener->events = events;
+        listener->fd = -1;
         r = open_now(listener, error);
         if (r < 0) {
                 listener_destroy(listener);
