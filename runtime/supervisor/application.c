@@ -133,6 +133,10 @@ static int open_listeners(struct application *application, struct error *error)
                                               &application->listeners[n], error);
                 if (r < 0)
                         return r;
+                if (reopened)
+                        log_event(log_of(application), LOG_WARNING, "listener-reopened",
+                                  application->name,
+                                  LOG_TEXT_FIELD("listener", config->listeners[i].address));
                 n++;
         }
         return 0;

@@ -5,17 +5,32 @@
 #include "base/own.h"
 #include "runtime/supervisor/application.h"
 
-static void on_lost(void *context, struct listener *listener, const struct error *error)
+/* The prototype and its workers have the dead socket, and nothing can be handed down to them any more: they
+ * are replaced by ones that are born with the new one. */
+static void on_reopened(void *context, struct listener *listener)
 {
         struct application *application = context;
 
-        log_error(&application->supervisor->log, LOG_WARNING, "listener-lost", application->name,
-                  error, LOG_TEXT_FIELD("listener", listener_address(listener)));
-        if (listener_fd(listener) < 0)
-                return;
         log_event(&application->supervisor->log, LOG_INFO, "listener-reopened", application->name,
                   LOG_TEXT_FIELD("listener", listener_address(listener)));
         application_event(application, APPLICATION_LISTENER);
+}
+
+static void on_lost(void *context, struct listener *listener, const struct error *error)
+{
+        struct application *application = context;
+        struct error why = ERROR_INIT;
+
+        if (error) {
+                why = *error;
+        } else {
+                error_set(&why, ENOTCONN, "%s was shut down from below", listener_address(listener));
+                error_remedy(&why, "a process that inherits a listener must close it, not shut it down");
+        }
+        log_error(&application->supervisor->log, LOG_WARNING, "listener-lost", application->name,
+                  &why, LOG_TEXT_FIELD("listener", listener_address(listener)));
+        if (!error)
+                on_reopened(context, listener);
 }
 
 static void on_stalled(void *context, struct listener *listener, unsigned seconds,
@@ -60,7 +75,14 @@ int application_create(struct supervisor *supervisor, size_t index,
                 .reports = -1,
                 .scoreboard = -1,
                 .kick = -1,
-                .listener_events = {on_lost, on_stalled, on_flowing, application},
+                .listener_events =
+                        {
+                                .lost = on_lost,
+                                .reopened = on_reopened,
+                                .stalled = on_stalled,
+                                .flowing = on_flowing,
+                                .context = application,
+                        },
         };
         for (size_t i = 0; i < config->listener_count; i++)
                 application->listener_count += config->listeners[i].application == index;
