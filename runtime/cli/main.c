@@ -5,6 +5,7 @@
 #include "runtime/cli/command.h"
 
 static const struct command *const commands[] = {
+        &command_run,
         &command_check,
         &command_plan,
         &command_modules,
