@@ -65,8 +65,8 @@ static int take_failed(struct intake *intake, const void *packet, struct error *
         char text[ERROR_TEXT_SIZE], remedy[ERROR_REMEDY_SIZE];
 
         if (failed->fault < DISCOVERY_FAULT_SANDBOX || failed->fault >= DISCOVERY_FAULTS_ ||
-            theirs->code <= 0 || theirs->code > 4095 || !TERMINATED(theirs->text) ||
-            !TERMINATED(theirs->remedy))
+            theirs->code <= 0 || theirs->code > 4095 || !theirs->text[0] ||
+            !TERMINATED(theirs->text) || !TERMINATED(theirs->remedy))
                 return error_set(error, EBADMSG, "clade-discovery sent a failure of no sense");
         text_show(theirs->text, sizeof(theirs->text), text, sizeof(text));
         text_show(theirs->remedy, sizeof(theirs->remedy), remedy, sizeof(remedy));
