@@ -121,19 +121,13 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *context)
 static void lose(struct listener *listener)
 {
         struct error error = ERROR_INIT;
+        int r = reopen(listener, &error);
 
-        if (reopen(listener, &error) < 0) {
+        if (r < 0)
                 error_prefix(&error, "%s was shut down from below, and opening it anew failed",
                              listener->config->address);
-        } else {
-                error_set(&error, ENOTCONN, "%s was shut down from below",
-                          listener->config->address);
-                error_remedy(&error,
-                             "Look in the application for shutdown() or connect() on a socket "
-                             "that it was given: that ends the listener for all its workers.");
-        }
         if (listener->events->lost)
-                listener->events->lost(listener->events->context, listener, &error);
+                listener->events->lost(listener->events->context, listener, r < 0 ? &error : NULL);
 }
 
 static void tell_flowing(struct listener *listener)

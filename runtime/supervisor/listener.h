@@ -18,8 +18,8 @@ struct listener;
 
 /* Called from the event loop, as the last thing that the listener does: a callback may destroy it. */
 struct listener_events {
-        /* The socket was shut down from below. listener_fd is a new one already; or it is -1, `error` also
-         * says why, and it is tried again each second. */
+        /* The socket was shut down from below. `error` is NULL and listener_fd a new socket already; or it
+         * says why not, listener_fd is -1, and it is tried again each second. */
         void (*lost)(void *context, struct listener *listener, const struct error *error);
         /* One of these tries worked: listener_fd is the new socket. */
         void (*reopened)(void *context, struct listener *listener);

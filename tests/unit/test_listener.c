@@ -38,10 +38,12 @@ static void on_lost(void *context, struct listener *listener, const struct error
         struct fixture *fixture = context;
 
         cr_assert_eq(listener, fixture->listener);
-        cr_assert(strstr(error->text, "was shut down from below") && error->remedy[0]);
+        cr_assert_eq(error != NULL, listener_fd(listener) < 0);
         fixture->lost++;
-        fixture->failed += listener_fd(listener) < 0;
-        fixture->error = *error;
+        if (error) {
+                fixture->failed++;
+                fixture->error = *error;
+        }
 }
 
 static void on_reopened(void *context, struct listener *listener)
