@@ -1,0 +1,263 @@
+/* An application that looks around inside and tells what it finds to whoever asks. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attempts.h"
+#include "serve.h"
+
+#define SHADOW_SIZE (16ull << 30) /* AddressSanitizer's books, which no data of ours is in */
+
+static void tell_environment(const struct request *request, struct answer *answer)
+{
+        (void)request;
+        for (char **variable = environ; *variable; variable++)
+                answer_print(answer, "%s\n", *variable);
+}
+
+static void tell_descriptors(const struct request *request, struct answer *answer)
+{
+        DIR *directory = opendir("/proc/self/fd");
+        const struct dirent *entry;
+
+        while (directory && (entry = readdir(directory))) {
+                int fd = atoi(entry->d_name);
+                char target[256];
+                struct stat st;
+                ssize_t n;
+
+                if (!isdigit((unsigned char)entry->d_name[0]) || fd == dirfd(directory) ||
+                    fd == request->connection || fstat(fd, &st) < 0)
+                        continue;
+                n = readlinkat(dirfd(directory), entry->d_name, target, sizeof(target) - 1);
+                target[n < 0 ? 0 : n] = '\0';
+                answer_print(answer, "%d %s %s\n", fd, S_ISDIR(st.st_mode) ? "directory" : "other",
+                             target);
+        }
+        if (directory)
+                closedir(directory);
+}
+
+static void tell_file(const struct request *request, struct answer *answer)
+{
+        char path[512];
+        int r;
+
+        query(request->target, "path", path, sizeof(path));
+        r = answer_file(answer, path);
+        if (r < 0)
+                answer_print(answer, "%s", strerrorname_np(-r));
+}
+
+/* How often `first` followed at once by `second` is in our memory. Neither the request nor anything here
+ * ever holds the two side by side, apart from what has been read, which is not looked at. */
+static void scan_memory(const struct request *request, struct answer *answer)
+{
+        static char window[1 << 20];
+        char first[128], second[128], line[512];
+        size_t first_length, second_length;
+        int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+        FILE *maps = fopen("/proc/self/maps", "re");
+        uint64_t scanned = 0;
+        unsigned found = 0;
+
+        query(request->target, "first", first, sizeof(first));
+        query(request->target, "second", second, sizeof(second));
+        first_length = strlen(first);
+        second_length = strlen(second);
+        while (maps && memory >= 0 && fgets(line, sizeof(line), maps)) {
+                uint64_t start, end;
+
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2 ||
+                    end - start > SHADOW_SIZE)
+                        continue;
+                for (uint64_t at = start; at < end;) {
+                        size_t want = end - at < sizeof(window) ? end - at : sizeof(window);
+                        ssize_t n = pread(memory, window, want, (off_t)at);
+
+                        if (n <= 0) { /* a guard page, or [vvar] */
+                                at += 4096;
+                                continue;
+                        }
+                        scanned += (uint64_t)n;
+                        for (size_t i = 0; i + first_length + second_length <= (size_t)n; i++) {
+                                uint64_t address = at + i;
+
+                                if (memcmp(window + i, first, first_length) != 0 ||
+                                    memcmp(window + i + first_length, second, second_length) != 0)
+                                        continue;
+                                if (address + sizeof(window) > (uintptr_t)window &&
+                                    address < (uintptr_t)window + sizeof(window))
+                                        continue;
+                                found++;
+                        }
+                        /* What lies across the border is seen by the next one. */
+                        at += (size_t)n > 256 && (uint64_t)n < end - at ? (uint64_t)n - 256
+                                                                        : (uint64_t)n;
+                }
+        }
+        answer_print(answer, "found %u in %" PRIu64 "\n", found, scanned);
+        if (maps)
+                fclose(maps);
+        if (memory >= 0)
+                close(memory);
+}
+
+static void try_clone3(const struct request *request, struct answer *answer)
+{
+        (void)request;
+        attempt_clone3(answer);
+}
+
+static void try_files(const struct request *request, struct answer *answer)
+{
+        (void)request;
+        attempt_files(answer);
+}
+
+static void try_root(const struct request *request, struct answer *answer)
+{
+        (void)request;
+        attempt_root(answer);
+}
+
+static void try_peek(const struct request *request, struct answer *answer)
+{
+        attempt_peek(answer, (pid_t)query_number(request->target, "pid"));
+}
+
+static void try_signals(const struct request *request, struct answer *answer)
+{
+        attempt_signals(answer, (pid_t)query_number(request->target, "pid"));
+}
+
+static void try_sockets(const struct request *request, struct answer *answer)
+{
+        attempt_sockets(answer, request);
+}
+
+static void shut_down(const struct request *request, struct answer *answer)
+{
+        answer_print(answer, "shutdown: %s\n",
+                     shutdown(request->listener, SHUT_RDWR) == 0 ? "done" : strerrorname_np(errno));
+}
+
+static void leave(const struct request *request, struct answer *answer)
+{
+        (void)answer;
+        _exit((int)query_number(request->target, "code"));
+}
+
+static void crash(const struct request *request, struct answer *answer)
+{
+        (void)answer;
+        signal((int)query_number(request->target, "signal"), SIG_DFL);
+        raise((int)query_number(request->target, "signal"));
+}
+
+/* A grandchild that nobody waits for, in a session of its own, deaf to what can be refused to hear. */
+static void orphan(const struct request *request, struct answer *answer)
+{
+        pid_t child = fork();
+
+        (void)request;
+        if (child == 0) {
+                setsid();
+                if (fork() == 0) {
+                        for (int number = 1; number < NSIG; number++)
+                                signal(number, SIG_IGN);
+                        for (;;)
+                                pause();
+                }
+                _exit(0);
+        }
+        answer_print(answer, "%s\n", child > 0 ? "done" : strerrorname_np(errno));
+}
+
+/* Text that a client wants to see on stdout: %XX is a byte. */
+static void print(const struct request *request, struct answer *answer)
+{
+        char text[4096], *out = text;
+        long stream = query_number(request->target, "stream");
+
+        query(request->target, "text", text, sizeof(text));
+        for (const char *at = text; *at; at++) {
+                unsigned byte;
+
+                if (*at == '%' && sscanf(at + 1, "%2x", &byte) == 1) {
+                        *out++ = (char)byte;
+                        at += 2;
+                } else {
+                        *out++ = *at;
+                }
+        }
+        answer_print(answer, "%zd\n", write(stream ? (int)stream : 1, text, (size_t)(out - text)));
+}
+
+static void nap(const struct request *request, struct answer *answer)
+{
+        long ms = query_number(request->target, "ms");
+        struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+        nanosleep(&time, NULL);
+        answer_print(answer, "%ld\n", ms);
+}
+
+static void hello(const struct request *request, struct answer *answer)
+{
+        answer_print(answer, "%s %u %d\n", request->native->application, request->native->slot,
+                     (int)getpid());
+}
+
+static const struct route {
+        const char *path;
+        handler *handle;
+} routes[] = {
+        {"/environment", tell_environment},
+        {"/descriptors", tell_descriptors},
+        {"/file", tell_file},
+        {"/scan", scan_memory},
+        {"/clone3", try_clone3},
+        {"/files", try_files},
+        {"/root", try_root},
+        {"/peek", try_peek},
+        {"/signals", try_signals},
+        {"/sockets", try_sockets},
+        {"/shutdown", shut_down},
+        {"/exit", leave},
+        {"/crash", crash},
+        {"/orphan", orphan},
+        {"/print", print},
+        {"/nap", nap},
+        {"/", hello},
+};
+
+static void route(const struct request *request, struct answer *answer)
+{
+        size_t length = strcspn(request->target, "?");
+
+        for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+                if (strlen(routes[i].path) == length &&
+                    strncmp(routes[i].path, request->target, length) == 0) {
+                        routes[i].handle(request, answer);
+                        return;
+                }
+        answer_print(answer, "nothing is called %s\n", request->target);
+}
+
+int __attribute__((visibility("default"))) clade_main(const struct clade_native *native);
+
+int clade_main(const struct clade_native *native)
+{
+        return serve(native, route);
+}
