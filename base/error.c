@@ -13,7 +13,6 @@
 
 int error_set(struct error *error, int code, const char *format, ...)
 {
-        const char *description = strerrordesc_np(code); /* strerror might allocate */
         va_list args;
         int n;
 
@@ -22,9 +21,21 @@ int error_set(struct error *error, int code, const char *format, ...)
         va_start(args, format);
         n = vsnprintf(error->text, sizeof(error->text), format, args);
         va_end(args);
-        if (code != EINVAL && code != EBADMSG && n >= 0 && (size_t)n < sizeof(error->text))
+        if (n >= 0 && (size_t)n < sizeof(error->text))
                 snprintf(error->text + n, sizeof(error->text) - (size_t)n, ": %s (%s)",
-                         description ? description : "unknown error", error_name(code));
+                         strerror(code), error_name(code));
+        return -code;
+}
+
+int error_say(struct error *error, int code, const char *format, ...)
+{
+        va_list args;
+
+        error->code = code;
+        error->remedy[0] = '\0';
+        va_start(args, format);
+        vsnprintf(error->text, sizeof(error->text), format, args);
+        va_end(args);
         return -code;
 }
 

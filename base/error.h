@@ -27,9 +27,12 @@ struct error {
                 .code = 0                                                                          \
         }
 
-/* What went wrong, in place of whatever the object held. `code` is a positive errno; its text is
- * appended, unless it is EINVAL or EBADMSG, where our own words say more. Returns -code. */
+/* What went wrong, in place of whatever the object held. `code` is a positive errno. error_set is for an
+ * errno that the kernel gave: its text is appended. error_say is for a fault that we found ourselves,
+ * where our own words say all. Both return -code. */
 int error_set(struct error *error, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+int error_say(struct error *error, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
 /* "context: " in front of what is there. Returns -error->code. */

@@ -16,7 +16,7 @@ const struct message_rule *message_check(const struct message_table *table, unsi
         const struct message_header *header = packet;
 
         if (size < sizeof(*header)) {
-                error_set(error, EBADMSG, "%s sent %zu bytes, less than a message header",
+                error_say(error, EBADMSG, "%s sent %zu bytes, less than a message header",
                           table->peer, size);
                 return NULL;
         }
@@ -26,25 +26,25 @@ const struct message_rule *message_check(const struct message_table *table, unsi
                 if (rule->type != header->type)
                         continue;
                 if (size != rule->size || header->size != rule->size) {
-                        error_set(error, EBADMSG,
+                        error_say(error, EBADMSG,
                                   "%s sent %s with %zu bytes (%u announced), not %u", table->peer,
                                   rule->name, size, header->size, rule->size);
                         return NULL;
                 }
                 if (phase >= table->phase_count || !(rule->phases & (1u << phase))) {
-                        error_set(error, EBADMSG, "%s sent %s, which is not allowed while %s",
+                        error_say(error, EBADMSG, "%s sent %s, which is not allowed while %s",
                                   table->peer, rule->name, phase_name(table, phase));
                         return NULL;
                 }
                 if (rule->once && (*seen & (1u << i))) {
-                        error_set(error, EBADMSG, "%s sent %s a second time", table->peer,
+                        error_say(error, EBADMSG, "%s sent %s a second time", table->peer,
                                   rule->name);
                         return NULL;
                 }
                 *seen |= 1u << i;
                 return rule;
         }
-        error_set(error, EBADMSG, "%s sent a message of unknown type %u", table->peer,
+        error_say(error, EBADMSG, "%s sent a message of unknown type %u", table->peer,
                   header->type);
         return NULL;
 }

@@ -98,7 +98,7 @@ static int exec_program(struct child *child, struct error *error)
         if (count < clone->descriptor_count)
                 count = clone->descriptor_count;
         if (count > ISOLATION_DESCRIPTORS_MAX)
-                return error_set(error, EMFILE, "%zu descriptors for one prototype", count);
+                return error_say(error, EMFILE, "%zu descriptors for one prototype", count);
         for (size_t i = 0; i < count; i++)
                 list[i] = i < clone->descriptor_count ? clone->descriptors[i] : -1;
         for (size_t i = 0; i < sources; i++)

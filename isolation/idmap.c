@@ -114,5 +114,5 @@ int idmap_write(pid_t pid, const struct plan_identity *identity, struct error *e
                         r = write_map(pid, "gid_map", &identity->gid_map, error);
                 return r;
         }
-        return error_set(error, EINVAL, "unknown way to map ids (%u)", identity->method);
+        return error_say(error, EINVAL, "unknown way to map ids (%u)", identity->method);
 }

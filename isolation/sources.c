@@ -9,7 +9,7 @@
 
 static int source_changed(const struct plan_source *source, struct error *error)
 {
-        error_set(error, ESTALE, "%s is not the file any more that the plan was made for",
+        error_say(error, ESTALE, "%s is not the file any more that the plan was made for",
                   source->path);
         return error_remedy(error, "it was replaced since the configuration was read: start again, "
                                    "and keep those who may replace it out of its directory");

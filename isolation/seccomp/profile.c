@@ -128,7 +128,7 @@ static int add_calls(struct program *program, uint32_t action, const char *calls
                 long number = 0;
 
                 if (length == 0 || length >= sizeof(name))
-                        return error_set(error, EINVAL, "no name of a system call: %s", calls);
+                        return error_say(error, EINVAL, "no name of a system call: %s", calls);
                 memcpy(name, calls, length);
                 name[length] = '\0';
                 calls += length;

@@ -206,7 +206,7 @@ static int entry_apply(struct isolation *isolation, const struct plan_entry *ent
         case PLAN_ENTRY_KINDS:
                 break;
         }
-        return error_set(error, EBADMSG, "entry of unknown kind %u", entry->kind);
+        return error_say(error, EBADMSG, "entry of unknown kind %u", entry->kind);
 }
 
 int entries_apply(struct isolation *isolation, struct error *error)

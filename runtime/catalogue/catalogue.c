@@ -146,7 +146,7 @@ static const struct catalogue_module *not_found(const struct catalogue *catalogu
 
         list_versions(catalogue, name, own, list, sizeof(list));
         if (list[0]) {
-                error_set(error, EINVAL, "type %s has no version %s; there is %s", name, version,
+                error_say(error, EINVAL, "type %s has no version %s; there is %s", name, version,
                           list);
                 error_remedy(error,
                              "Ask for one of the versions that there are, or for just \"%s\" "
@@ -157,10 +157,10 @@ static const struct catalogue_module *not_found(const struct catalogue *catalogu
 
         list_types(catalogue, list, sizeof(list));
         if (list[0])
-                error_set(error, EINVAL, "no module for type %s; there are modules for %s", name,
+                error_say(error, EINVAL, "no module for type %s; there are modules for %s", name,
                           list);
         else
-                error_set(error, EINVAL, "no module for type %s: no modules were found at all",
+                error_say(error, EINVAL, "no module for type %s: no modules were found at all",
                           name);
         error_remedy(error, "Install the module of that type, or name where it is with --modules.");
         return NULL;
@@ -179,7 +179,7 @@ const struct catalogue_module *catalogue_find(const struct catalogue *catalogue,
                 return NULL;
         }
         if (!name[0] || (type[length] && !version_valid(version))) {
-                error_set(error, EINVAL,
+                error_say(error, EINVAL,
                           "\"%s\" is not a type; expected a name, or a name and a version "
                           "with one space between them, such as \"python 3.11\"",
                           type);

@@ -172,7 +172,7 @@ static int add_module(const struct discover *discover, struct probe *probe,
         int r;
 
         if (other) {
-                error_set(&probe->error, EINVAL, "type %s of version %s is there already, from %s",
+                error_say(&probe->error, EINVAL, "type %s of version %s is there already, from %s",
                           module->type, module->version, other->path);
                 error_remedy(&probe->error,
                              "remove one of the two, or let --modules name only one");
@@ -244,7 +244,7 @@ static int match(const struct discover *discover, glob_t *matched, struct error 
         if (r != 0 && r != GLOB_NOMATCH)
                 return error_set(error, EIO, "matching %s", discover->glob);
         if (matched->gl_pathc > MODULES_MAX) {
-                error_set(error, EINVAL, "%s matches %zu files; there may be %d", discover->glob,
+                error_say(error, EINVAL, "%s matches %zu files; there may be %d", discover->glob,
                           matched->gl_pathc, MODULES_MAX);
                 return error_remedy(error, "let --modules name modules only: *.clade.so");
         }

@@ -29,7 +29,7 @@ static int unusable(struct error *error, const char *what, const char *field, si
         char shown[72];
 
         text_show(field, size, shown, sizeof(shown));
-        return error_set(error, EBADMSG, "%s \"%s\" cannot be used; expected %s", what, shown,
+        return error_say(error, EBADMSG, "%s \"%s\" cannot be used; expected %s", what, shown,
                          expected);
 }
 
@@ -67,7 +67,7 @@ static int take_failed(struct intake *intake, const void *packet, struct error *
         if (failed->fault < DISCOVERY_FAULT_SANDBOX || failed->fault >= DISCOVERY_FAULTS_ ||
             theirs->code <= 0 || theirs->code > 4095 || !theirs->text[0] ||
             !TERMINATED(theirs->text) || !TERMINATED(theirs->remedy))
-                return error_set(error, EBADMSG, "clade-discovery sent a failure of no sense");
+                return error_say(error, EBADMSG, "clade-discovery sent a failure of no sense");
         text_show(theirs->text, sizeof(theirs->text), text, sizeof(text));
         text_show(theirs->remedy, sizeof(theirs->remedy), remedy, sizeof(remedy));
 
@@ -100,7 +100,7 @@ static int take_module(struct intake *intake, const void *packet, struct error *
                 return r;
         if (message->aliases > DISCOVERY_ALIASES_MAX || message->options > DISCOVERY_OPTIONS_MAX ||
             message->mounts > DISCOVERY_MOUNTS_MAX)
-                return error_set(error, EBADMSG,
+                return error_say(error, EBADMSG,
                                  "%u aliases, %u options and %u mounts are too many; there may be "
                                  "%d, %d and %d",
                                  message->aliases, message->options, message->mounts,
@@ -127,7 +127,7 @@ static int take_module(struct intake *intake, const void *packet, struct error *
 
 static int more_than_announced(struct error *error, const char *what, size_t announced)
 {
-        return error_set(error, EBADMSG, "clade-discovery announced %zu %s and sent more",
+        return error_say(error, EBADMSG, "clade-discovery announced %zu %s and sent more",
                          announced, what);
 }
 
@@ -177,29 +177,29 @@ static int check_option(const struct catalogue_module *module,
         if (r < 0)
                 return r;
         if (is_reserved(option->name))
-                return error_set(error, EBADMSG, "option %s has the name of a key of clade's",
+                return error_say(error, EBADMSG, "option %s has the name of a key of clade's",
                                  option->name);
         for (size_t i = 0; i < module->option_count; i++)
                 if (strcmp(module->options[i].name, option->name) == 0)
-                        return error_set(error, EBADMSG, "option %s is there twice", option->name);
+                        return error_say(error, EBADMSG, "option %s is there twice", option->name);
         if (option->type > CLADE_STRINGS || option->required > 1)
-                return error_set(error, EBADMSG,
+                return error_say(error, EBADMSG,
                                  "option %s has type %u and required %u; expected an enum "
                                  "clade_type, and 0 or 1",
                                  option->name, option->type, option->required);
         if (option->type == CLADE_INTEGER && option->minimum > option->maximum)
-                return error_set(error, EBADMSG,
+                return error_say(error, EBADMSG,
                                  "option %s allows no value: its minimum is above "
                                  "its maximum",
                                  option->name);
         if (!TERMINATED(option->choices) || !TERMINATED(option->help) ||
             !text_is_plain(option->help))
-                return error_set(error, EBADMSG,
+                return error_say(error, EBADMSG,
                                  "option %s has texts that cannot be shown; "
                                  "expected at most 255 bytes of UTF-8, in one line",
                                  option->name);
         if (option->choices[0] && (option->type != CLADE_STRING || !choices_valid(option->choices)))
-                return error_set(error, EBADMSG,
+                return error_say(error, EBADMSG,
                                  "option %s has choices that cannot be used; "
                                  "expected \"a|b\", for a CLADE_STRING",
                                  option->name);
@@ -255,7 +255,7 @@ static int take_mount(struct intake *intake, const void *packet, struct error *e
         if (r < 0)
                 return r;
         if (message->optional > 1)
-                return error_set(error, EBADMSG, "mount %s has optional %u; expected 0 or 1",
+                return error_say(error, EBADMSG, "mount %s has optional %u; expected 0 or 1",
                                  message->target, message->optional);
         mount = &module->mounts[module->mount_count++];
         mount->optional = message->optional;
@@ -273,7 +273,7 @@ static int take_done(struct intake *intake, const void *packet, struct error *er
         if (intake->aliases != intake->aliases_room ||
             module->option_count != intake->options_room ||
             module->mount_count != intake->mounts_room)
-                return error_set(error, EBADMSG,
+                return error_say(error, EBADMSG,
                                  "clade-discovery announced %zu aliases, %zu options and %zu "
                                  "mounts, and sent %zu, %zu and %zu",
                                  intake->aliases_room, intake->options_room, intake->mounts_room,

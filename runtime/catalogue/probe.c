@@ -41,7 +41,7 @@ int probe_open(struct probe *probe, const char *path)
                 return r;
         }
         if (!S_ISREG(st.st_mode)) {
-                error_set(&probe->error, EINVAL, "it is not a regular file");
+                error_say(&probe->error, EINVAL, "it is not a regular file");
                 return error_remedy(&probe->error, "let --modules name shared objects only");
         }
         probe->state = PROBE_WAITING;
@@ -206,7 +206,7 @@ static void explain_status(struct probe *probe, const siginfo_t *status)
         else if (status->si_status > DISCOVERY_EXIT_SIGNAL)
                 number = status->si_status - DISCOVERY_EXIT_SIGNAL;
         if (number > 0 && sigabbrev_np(number)) {
-                error_set(error, EBADMSG, "clade-discovery died of SIG%s (%s) %s",
+                error_say(error, EBADMSG, "clade-discovery died of SIG%s (%s) %s",
                           sigabbrev_np(number), strsignal(number), doing);
                 error_remedy(error, number == SIGKILL
                                             ? "it closed its channel, or the kernel ended "
@@ -215,7 +215,7 @@ static void explain_status(struct probe *probe, const siginfo_t *status)
                                               "its constructors and describe are what ran");
                 return;
         }
-        error_set(error, EBADMSG, "clade-discovery exited with status %d %s", status->si_status,
+        error_say(error, EBADMSG, "clade-discovery exited with status %d %s", status->si_status,
                   doing);
         error_remedy(error, "a module must not exit: its constructors and describe are what ran");
 }
@@ -284,7 +284,7 @@ void probe_receive(struct probe *probe)
 
 void probe_expire(struct probe *probe, int deadline_ms)
 {
-        error_set(&probe->error, EBADMSG, "it was not done after %d ms, and was killed %s",
+        error_say(&probe->error, EBADMSG, "it was not done after %d ms, and was killed %s",
                   deadline_ms, occupation(probe));
         error_remedy(&probe->error, "the module hangs: load it in a debugger, its constructors and "
                                     "describe are what runs");

@@ -39,7 +39,7 @@ int library_add(struct root *root, const char *name, struct error *error)
         bool found = false;
 
         if (!name[0] || strchr(name, '/'))
-                return error_set(error, EINVAL,
+                return error_say(error, EINVAL,
                                  "\"%s\" is no library: expected a file name such "
                                  "as libc.so.6",
                                  name);
@@ -133,7 +133,7 @@ int directory_add(struct root *root, const char *path, struct error *error)
         if (r < 0)
                 return error_prefix(error, "rootfs %s", path);
         if (!S_ISDIR(st.st_mode) || strcmp(real, "/") == 0) {
-                error_set(error, EINVAL, "rootfs %s is %s", path,
+                error_say(error, EINVAL, "rootfs %s is %s", path,
                           S_ISDIR(st.st_mode) ? "the host's own root" : "no directory");
                 return error_remedy(error, "name a directory that holds a root, such as a "
                                            "debootstrap or an unpacked image, or a template");

@@ -165,9 +165,9 @@ static int parse_line(struct id_registry *registry, char *line, struct error *er
         errno = 0;
         id = strtoul(number, &end, 10);
         if (*number < '1' || *number > '9' || *end || errno || id >= UINT32_MAX)
-                return error_set(error, EINVAL, "it does not start with an id and a tab");
+                return error_say(error, EINVAL, "it does not start with an id and a tab");
         if (!rest || strchr(rest, '\t') || !unescape(file) || file[0] != '/' || !unescape(rest))
-                return error_set(error, EINVAL, "an id, a path and an application were expected");
+                return error_say(error, EINVAL, "an id, a path and an application were expected");
         return id_store_add(registry, (uint32_t)id, file, rest, error);
 }
 
@@ -192,7 +192,7 @@ static int check_unique(const struct id_registry *registry, struct error *error)
         qsort(sorted, registry->count, sizeof(*sorted), compare_entries);
         for (size_t i = 1; i < registry->count; i++)
                 if (sorted[i - 1]->id == sorted[i]->id)
-                        return error_set(error, EINVAL,
+                        return error_say(error, EINVAL,
                                          "%s/" FILE_NAME
                                          " line %td: id %u has an owner already, in "
                                          "line %td",
@@ -219,7 +219,7 @@ static int load(struct id_registry *registry, struct error *error)
         if (r < 0)
                 return error_set(error, -r, "reading %s/" FILE_NAME, registry->directory);
         if (memchr(text, '\0', size)) {
-                error_set(error, EINVAL, "%s/" FILE_NAME " has NUL bytes in it",
+                error_say(error, EINVAL, "%s/" FILE_NAME " has NUL bytes in it",
                           registry->directory);
                 return error_remedy(error,
                                     "Restore the file from a backup; see who owns which files "
@@ -248,9 +248,11 @@ static int check_trusted(const struct id_registry *registry, int fd, mode_t type
 
         if (fstat(fd, &st) < 0)
                 return error_set(error, errno, "fstat of %s%s", registry->directory, name);
-        if ((st.st_mode & S_IFMT) != type)
-                return error_set(error, EINVAL, "%s%s is not a %s", registry->directory, name,
-                                 type == S_IFDIR ? "directory" : "regular file");
+        if ((st.st_mode & S_IFMT) != type) {
+                error_say(error, EINVAL, "%s%s is not a %s", registry->directory, name,
+                          type == S_IFDIR ? "directory" : "regular file");
+                return error_remedy(error, "Remove it, or name another settings.state_directory.");
+        }
         if (st.st_uid == geteuid() && !(st.st_mode & 022))
                 return 0;
         error_set(error, EPERM,

@@ -53,7 +53,7 @@ static int check_mapped(const char *map, uint32_t first, uint32_t count, struct 
 
         if (r < 0 || mapped)
                 return r;
-        error_set(error, EINVAL, "ids %u to %u are not all mapped in this user namespace (%s)",
+        error_say(error, EINVAL, "ids %u to %u are not all mapped in this user namespace (%s)",
                   first, first + (count - 1), map);
         return error_remedy(error,
                             "Set settings.id_range to ids that %s maps in its first column, or "

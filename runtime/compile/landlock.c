@@ -24,6 +24,14 @@ int compile_landlock(struct compilation *compilation, int abi, struct error *err
         bool own_network = isolation->network != CONFIG_NETWORK_HOST;
 
         plan->landlock_abi = abi > 0 ? (uint32_t)abi : 0;
+        if (abi <= 0) {
+                error_say(error, EOPNOTSUPP,
+                          "this kernel has no Landlock, and without it workers could read their "
+                          "prototype and each other");
+                error_remedy(error, "use Linux 5.13 or newer, built with it, and name landlock among "
+                                    "the security modules (boot with lsm=landlock,...)");
+                return error_at(error, compilation, "%s", "");
+        }
         if (isolation->unix_clients && own_network && abi < NETWORK_ABI) {
                 error_set(
                         error, EOPNOTSUPP,
@@ -41,7 +49,7 @@ int compile_landlock(struct compilation *compilation, int abi, struct error *err
                 prototype->scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL;
         worker->handled_net = prototype->handled_net;
         worker->scoped = prototype->scoped;
-        if (abi >= SCOPES_ABI || abi <= 0)
+        if (abi >= SCOPES_ABI)
                 return 0;
         if (abi >= 2) {
                 /* Files may be moved between directories as before: allowed beneath "/". */

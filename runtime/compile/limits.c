@@ -53,7 +53,7 @@ static uint64_t prototype_descriptors(const struct launch *launch)
 static int refuse(struct compilation *compilation, const char *what, const char *option,
                   uint64_t needed, uint64_t most, struct error *error)
 {
-        error_set(error, EINVAL, "%u processes need %llu %s, and the limit is %llu",
+        error_say(error, EINVAL, "%u processes need %llu %s, and the limit is %llu",
                   compilation->launch->slot_count, (unsigned long long)needed, what,
                   (unsigned long long)most);
         error_remedy(error,

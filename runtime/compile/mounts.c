@@ -99,7 +99,7 @@ static int refuse_unknown(const struct plan_entry *entry, const char *name, size
                         break;
                 used += (size_t)n;
         }
-        error_set(error, EINVAL, "unknown option \"%.*s\" for a mount of type %s",
+        error_say(error, EINVAL, "unknown option \"%.*s\" for a mount of type %s",
                   (int)(length < 64 ? length : 64), name, kind_names[entry->kind]);
         return error_remedy(error, "known are %s", known);
 }
@@ -145,19 +145,19 @@ static int take_argument(enum argument argument, const char *name, const char *v
         case SIZE:
                 if (parse_amount(value, &entry->size))
                         return 0;
-                return error_set(error, EINVAL,
+                return error_say(error, EINVAL,
                                  "option \"%s=%s\": expected bytes such as 512k, 64m or 1g", name,
                                  value);
         case COUNT:
                 if (parse_amount(value, &entry->inodes))
                         return 0;
-                return error_set(error, EINVAL,
+                return error_say(error, EINVAL,
                                  "option \"%s=%s\": expected a number such as 4096 or 16k", name,
                                  value);
         default:
                 mode = strtoul(value, &end, 8);
                 if (!isdigit((unsigned char)value[0]) || *end || mode > 07777)
-                        return error_set(error, EINVAL,
+                        return error_say(error, EINVAL,
                                          "option \"%s=%s\": expected permission bits in octal, "
                                          "such as 0755",
                                          name, value);
@@ -180,9 +180,9 @@ static int take_option(const char *name, size_t name_length, const char *value, 
         if (!rule)
                 return refuse_unknown(entry, name, name_length, error);
         if (rule->argument == NONE && value)
-                return error_set(error, EINVAL, "option \"%s\" takes no value", rule->name);
+                return error_say(error, EINVAL, "option \"%s\" takes no value", rule->name);
         if (rule->argument != NONE && (!value || value_length >= sizeof(text)))
-                return error_set(error, EINVAL, "option \"%s\" needs a value: \"%s=...\"",
+                return error_say(error, EINVAL, "option \"%s\" needs a value: \"%s=...\"",
                                  rule->name, rule->name);
         entry->attributes = (entry->attributes & ~rule->clear) | rule->set;
         if (rule->argument == NONE)
@@ -206,7 +206,7 @@ int mount_options(char *const *options, struct plan_entry *entry, struct error *
                                 return r;
                 }
                 if (r < 0)
-                        return error_set(error, EINVAL, "\"%s\" does not read as mount options",
+                        return error_say(error, EINVAL, "\"%s\" does not read as mount options",
                                          *options);
         }
         return 0;
@@ -223,7 +223,7 @@ static int find_kind(const struct config_mount *mount, enum plan_entry_kind *ret
                 *ret_kind = kind;
                 return 0;
         }
-        error_set(error, EINVAL, "unknown type \"%s\"", type);
+        error_say(error, EINVAL, "unknown type \"%s\"", type);
         return error_remedy(error, "known are bind, tmpfs and proc");
 }
 
@@ -245,13 +245,13 @@ int mount_add(struct root *root, const struct config_mount *mount, bool proc, st
         if (r < 0)
                 return r;
         if (kind == PLAN_PROC && !proc) {
-                error_set(error, EINVAL, "a /proc of its own needs a pid namespace");
+                error_say(error, EINVAL, "a /proc of its own needs a pid namespace");
                 return error_remedy(error,
                                     "leave isolation.namespaces.pid on, or remove this mount");
         }
         if (kind == PLAN_BIND) {
                 if (!mount->source)
-                        return error_set(error, EINVAL, "a bind mount needs a source");
+                        return error_say(error, EINVAL, "a bind mount needs a source");
                 r = root_source(root, mount->source, true, &entry.source, NULL, error);
                 if (r < 0)
                         return r;

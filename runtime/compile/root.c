@@ -61,7 +61,7 @@ static int reach(struct root *root, const char *target, bool follow, struct root
                         return refuse_host(place, target, error);
                 if (place->kind == ROOT_PROC &&
                     (place->rest[0] || strcmp(place->path, target) != 0))
-                        return error_set(error, EINVAL,
+                        return error_say(error, EINVAL,
                                          "the target %s lies in /proc, where nothing can be made",
                                          target);
                 if (!place->rest[0])
@@ -87,12 +87,12 @@ static int check_mount(const struct root *root, const struct plan_entry *entry,
                 const struct plan_entry *other = &root->plan->entries[i];
 
                 if (is_mount(other->kind) && strcmp(other->target, place->path) == 0) {
-                        error_set(error, EINVAL, "two mounts have the target %s", place->path);
+                        error_say(error, EINVAL, "two mounts have the target %s", place->path);
                         return error_remedy(error, "the second would hide the first: remove one");
                 }
         }
         if (strcmp(place->path, "/") == 0)
-                return error_set(error, EINVAL,
+                return error_say(error, EINVAL,
                                  "the root itself cannot be a target: name a "
                                  "directory below it");
         if (directory && place->kind == ROOT_FILE)
@@ -110,7 +110,7 @@ int root_add(struct root *root, const struct plan_entry *entry, struct error *er
         int r;
 
         if (!plan_target_valid(entry->target)) {
-                error_set(error, EINVAL, "\"%s\" is no target", entry->target);
+                error_say(error, EINVAL, "\"%s\" is no target", entry->target);
                 return error_remedy(error, "write an absolute path below \"/\", without \".\" or "
                                            "\"..\" parts, doubled or trailing slashes");
         }

@@ -197,12 +197,12 @@ static int check(const struct compilation *compilation, struct error *error)
         const struct config_isolation *isolation = &compilation->application->isolation;
 
         if (isolation->rootfs && !(isolation->namespaces & CLONE_NEWNS)) {
-                error_set(error, EINVAL, "a root of its own needs a mount namespace");
+                error_say(error, EINVAL, "a root of its own needs a mount namespace");
                 error_remedy(error, "leave isolation.namespaces.mount on, or remove rootfs");
                 return error_at(error, compilation, "/isolation/rootfs");
         }
         if (!isolation->rootfs && isolation->mount_count > 0) {
-                error_set(error, EINVAL, "mounts need a root of the application's own");
+                error_say(error, EINVAL, "mounts need a root of the application's own");
                 error_remedy(error, "name a rootfs, such as minimal");
                 return error_at(error, compilation, "/isolation/mounts");
         }

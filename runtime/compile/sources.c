@@ -79,7 +79,7 @@ int path_clean(const char *path, char *ret_clean, struct error *error)
         size_t used = 0;
 
         if (path[0] != '/') {
-                error_set(error, EINVAL, "the path \"%s\" is not absolute", path);
+                error_say(error, EINVAL, "the path \"%s\" is not absolute", path);
                 return error_remedy(error, "write it from \"/\" on");
         }
         for (const char *at = path; *at;) {
@@ -90,7 +90,7 @@ int path_clean(const char *path, char *ret_clean, struct error *error)
                 if (length == 0)
                         break;
                 if (length == 2 && strncmp(at, "..", 2) == 0) {
-                        error_set(error, EINVAL, "the path \"%s\" has a \"..\" part", path);
+                        error_say(error, EINVAL, "the path \"%s\" has a \"..\" part", path);
                         return error_remedy(error, "write the directory that you mean");
                 }
                 if (length != 1 || at[0] != '.') {

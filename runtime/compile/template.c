@@ -106,7 +106,7 @@ static int mode_of(const struct item *item, uint32_t preset, uint32_t *ret_mode,
                 return 0;
         if (strspn(text, "01234567") != strlen(text) || sscanf(text, "%o%c", &mode, &beyond) != 1 ||
             mode > 07777)
-                return error_set(error, EINVAL,
+                return error_say(error, EINVAL,
                                  "mode: \"%s\" is not permission bits in octal, such "
                                  "as \"0755\"",
                                  text);
@@ -126,7 +126,7 @@ static int options_of(const struct item *item, struct arena *arena, struct plan_
                 const char *text = json_string_value(json_array_get(options, i));
 
                 if (!text)
-                        return error_set(error, EINVAL, "options/%zu: expected a string", i);
+                        return error_say(error, EINVAL, "options/%zu: expected a string", i);
                 list[i] = arena_strdup(arena, text);
                 if (!list[i])
                         return error_set(error, ENOMEM, "options");
@@ -189,7 +189,7 @@ static int expand(const struct template_context *context, const char *text, char
                             strncmp(variables[i].name, text + 2, length) == 0)
                                 break;
                 if (i == COUNT(variables) || !text[2 + length]) {
-                        error_set(error, EINVAL, "content: unknown variable \"%.*s\"",
+                        error_say(error, EINVAL, "content: unknown variable \"%.*s\"",
                                   (int)(length < 64 ? length + 3 : 64), text);
                         return error_remedy(error, "known are ${application}, ${user}, ${group}, "
                                                    "${uid} and ${gid}");
@@ -228,7 +228,7 @@ static int add_symlink(struct reading *reading, const struct item *item, struct 
         };
 
         if (!entry.content[0])
-                return error_set(error, EINVAL, "target: expected where the symlink leads");
+                return error_say(error, EINVAL, "target: expected where the symlink leads");
         return root_add(reading->root, &entry, error);
 }
 
@@ -303,7 +303,7 @@ static int add_device(struct reading *reading, const struct item *item, struct e
                 return r;
         if (!S_ISCHR(st.st_mode) || major(st.st_rdev) != wanted_major ||
             minor(st.st_rdev) != wanted_minor) {
-                error_set(error, EINVAL,
+                error_say(error, EINVAL,
                           "%s is not the character device %lld:%lld that the template declares",
                           item->path, (long long)wanted_major, (long long)wanted_minor);
                 return error_remedy(error, "correct the host's %s: ls -l shows what it is",
@@ -349,14 +349,14 @@ static const struct kind *kind_of(json_t *json, struct error *error)
                 if (!json_object_get(json, kinds[i].name))
                         continue;
                 if (found) {
-                        error_set(error, EINVAL, "\"%s\" and \"%s\" in one entry", found->name,
+                        error_say(error, EINVAL, "\"%s\" and \"%s\" in one entry", found->name,
                                   kinds[i].name);
                         return NULL;
                 }
                 found = &kinds[i];
         }
         if (!found)
-                error_set(error, EINVAL,
+                error_say(error, EINVAL,
                           "expected an object with one of the keys directory, file, "
                           "symlink, bind, mirror, library, device, tmpfs, proc");
         return found;
@@ -372,13 +372,13 @@ static int check_key(const struct kind *kind, const char *name, json_t *value, u
                 if (strcmp(keys[i].name, name) != 0)
                         continue;
                 if (!((kind->required | kind->allowed | KEY_NETWORK) & keys[i].key))
-                        return error_set(error, EINVAL, "a %s has no \"%s\"", kind->name, name);
+                        return error_say(error, EINVAL, "a %s has no \"%s\"", kind->name, name);
                 if (!fits)
-                        return error_set(error, EINVAL, "%s: expected %s", name, keys[i].expected);
+                        return error_say(error, EINVAL, "%s: expected %s", name, keys[i].expected);
                 *seen |= keys[i].key;
                 return 0;
         }
-        return error_set(error, EINVAL, "unknown key \"%s\"", name);
+        return error_say(error, EINVAL, "unknown key \"%s\"", name);
 }
 
 static int add_item(struct reading *reading, json_t *json, struct error *error)
@@ -395,7 +395,7 @@ static int add_item(struct reading *reading, json_t *json, struct error *error)
                 return -error->code;
         item.path = text_of(&item, kind->name);
         if (!item.path)
-                return error_set(error, EINVAL, "%s: expected a string", kind->name);
+                return error_say(error, EINVAL, "%s: expected a string", kind->name);
         json_object_foreach (json, name, value) {
                 r = strcmp(name, kind->name) == 0 ? 0 : check_key(kind, name, value, &seen, error);
                 if (r < 0)
@@ -403,11 +403,11 @@ static int add_item(struct reading *reading, json_t *json, struct error *error)
         }
         for (size_t i = 0; i < COUNT(keys); i++)
                 if (kind->required & ~seen & keys[i].key)
-                        return error_set(error, EINVAL, "a %s needs \"%s\": %s", kind->name,
+                        return error_say(error, EINVAL, "a %s needs \"%s\": %s", kind->name,
                                          keys[i].name, keys[i].expected);
         network = text_of(&item, "network");
         if (network && strcmp(network, "host") != 0 && strcmp(network, "none") != 0)
-                return error_set(error, EINVAL, "network: expected \"host\" or \"none\"");
+                return error_say(error, EINVAL, "network: expected \"host\" or \"none\"");
         if (network && (strcmp(network, "host") == 0) != reading->context->host_network)
                 return 0;
         r = kind->add(reading, &item, error);
@@ -421,7 +421,7 @@ static int add_named(struct reading *reading, const char *name, struct error *er
         cleanup_free char *file = NULL;
 
         if (!name[0] || strchr(name, '/') || name[0] == '.') {
-                error_set(error, EINVAL, "\"%s\" is no name of a rootfs template", name);
+                error_say(error, EINVAL, "\"%s\" is no name of a rootfs template", name);
                 return error_remedy(error, "give a name such as minimal, or an absolute path");
         }
         if (asprintf(&file, "%s/%s/template.json", reading->context->directory, name) < 0)
@@ -439,18 +439,18 @@ static int add_template(struct reading *reading, json_t *template, struct error 
         int r;
 
         if (!json_is_object(template))
-                return error_set(error, EINVAL, "/: expected an object");
+                return error_say(error, EINVAL, "/: expected an object");
         json_object_foreach (template, name, value) {
                 if (strcmp(name, "entries") != 0 && strcmp(name, "include") != 0 &&
                     strcmp(name, "description") != 0) {
-                        error_set(error, EINVAL, "/%s: unknown key", name);
+                        error_say(error, EINVAL, "/%s: unknown key", name);
                         return error_remedy(error, "known are description, include and entries");
                 }
         }
         if (!json_is_array(entries))
-                return error_set(error, EINVAL, "/entries: expected an array");
+                return error_say(error, EINVAL, "/entries: expected an array");
         if (include && !json_is_string(include))
-                return error_set(error, EINVAL, "/include: expected the name of a template");
+                return error_say(error, EINVAL, "/include: expected the name of a template");
         if (include) {
                 if (++reading->depth > INCLUDE_DEPTH)
                         return error_set(error, ELOOP, "/include: more than %d templates in a row",
@@ -490,7 +490,7 @@ static int add_file_of(struct reading *reading, const char *file, struct error *
                 return error_set(error, -r, "read of the rootfs template %s", file);
         template = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
         if (!template)
-                return error_set(error, EINVAL, "rootfs template %s:%d:%d: %s", file, where.line,
+                return error_say(error, EINVAL, "rootfs template %s:%d:%d: %s", file, where.line,
                                  where.column, where.text);
         r = add_template(reading, template, error);
         json_decref(template);

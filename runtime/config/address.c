@@ -29,13 +29,13 @@ static int parse_port(const char *text, in_port_t *ret_port, struct error *error
         size_t digits = strspn(text, "0123456789");
 
         if (digits == 0 || text[digits] || digits > 5 || text[0] == '0') {
-                error_set(error, EINVAL, "its port is not a number from 1 to 65535");
+                error_say(error, EINVAL, "its port is not a number from 1 to 65535");
                 return error_remedy(error, "write the port in digits, as in 127.0.0.1:8080");
         }
         for (const char *digit = text; *digit; digit++)
                 port = port * 10 + (unsigned)(*digit - '0');
         if (port > 65535)
-                return error_set(error, EINVAL, "its port is beyond 65535");
+                return error_say(error, EINVAL, "its port is beyond 65535");
         *ret_port = htons((in_port_t)port);
         return 0;
 }
@@ -51,9 +51,9 @@ static int parse_unix(const char *text, struct parsed *parsed, struct error *err
         un->sun_family = AF_UNIX;
         if (text[0] == '@') {
                 if (length == 1)
-                        return error_set(error, EINVAL, "its abstract name is empty");
+                        return error_say(error, EINVAL, "its abstract name is empty");
                 if (length - 1 > limit)
-                        return error_set(error, EINVAL,
+                        return error_say(error, EINVAL,
                                          "its abstract name has %zu bytes, %zu is the limit",
                                          length - 1, limit);
                 memcpy(un->sun_path + 1, text + 1, length - 1);
@@ -62,11 +62,11 @@ static int parse_unix(const char *text, struct parsed *parsed, struct error *err
         }
         fault = path_fault(text);
         if (fault) {
-                error_set(error, EINVAL, "its path %s", fault);
+                error_say(error, EINVAL, "its path %s", fault);
                 return error_remedy(error, "write unix:/DIRECTORY/FILE or unix:@NAME");
         }
         if (length > limit) {
-                error_set(error, EINVAL, "its path has %zu bytes, %zu is the limit", length, limit);
+                error_say(error, EINVAL, "its path has %zu bytes, %zu is the limit", length, limit);
                 return error_remedy(error, "choose a shorter directory");
         }
         memcpy(un->sun_path, text, length);
@@ -81,16 +81,16 @@ static int parse_ipv6(const char *text, struct parsed *parsed, struct error *err
         char host[INET6_ADDRSTRLEN];
 
         if (!end || end[1] != ':') {
-                error_set(error, EINVAL, "its bracket is not closed and followed by a port");
+                error_say(error, EINVAL, "its bracket is not closed and followed by a port");
                 return error_remedy(error, "write [ADDRESS]:PORT, as in [::1]:8080");
         }
         if (memchr(text, '%', (size_t)(end - text)))
-                return error_set(error, EINVAL, "it names a zone, which listeners cannot have");
+                return error_say(error, EINVAL, "it names a zone, which listeners cannot have");
         snprintf(host, sizeof(host), "%.*s", (int)(end - text - 1), text + 1);
         if (end - text - 1 >= INET6_ADDRSTRLEN || inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
-                return error_set(error, EINVAL, "what its brackets hold is no IPv6 address");
+                return error_say(error, EINVAL, "what its brackets hold is no IPv6 address");
         if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-                return error_set(error, EINVAL,
+                return error_say(error, EINVAL,
                                  "it is an IPv4 address in disguise: write it as a.b.c.d:port");
         in6->sin6_family = AF_INET6;
         parsed->length = sizeof(*in6);
@@ -104,18 +104,18 @@ static int parse_ipv4(const char *text, struct parsed *parsed, struct error *err
         char host[INET_ADDRSTRLEN];
 
         if (!colon) {
-                error_set(error, EINVAL, "it has no port");
+                error_say(error, EINVAL, "it has no port");
                 return error_remedy(error, "write ADDRESS:PORT, *:PORT, [V6ADDRESS]:PORT, "
                                            "unix:/PATH or unix:@NAME");
         }
         if (memchr(text, ':', (size_t)(colon - text))) {
-                error_set(error, EINVAL, "it has several colons");
+                error_say(error, EINVAL, "it has several colons");
                 return error_remedy(error, "write IPv6 addresses in brackets, as in [::1]:8080");
         }
         snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
         if (strcmp(host, "*") != 0 &&
             (colon - text >= INET_ADDRSTRLEN || inet_pton(AF_INET, host, &in->sin_addr) != 1)) {
-                error_set(error, EINVAL, "what stands before its port is no IPv4 address");
+                error_say(error, EINVAL, "what stands before its port is no IPv4 address");
                 return error_remedy(error, "write the address in numbers, as in 127.0.0.1:8080: "
                                            "names are not looked up");
         }

@@ -190,15 +190,16 @@ static void read_application(struct reader *reader, const struct node *node,
 void read_applications(struct reader *reader, const struct node *node, void *member,
                        const void *rule)
 {
+        size_t count = json_object_size(node->json);
         struct config *config = member;
         const char *name;
         json_t *json;
 
         (void)rule;
-        if (!expect_object(reader, node, "an object of applications by their names"))
+        if (!expect_object(reader, node, "an object of applications by their names") || !count)
                 return;
-        config->applications = calloc(json_object_size(node->json), sizeof(*config->applications));
-        if (!config->applications && json_object_size(node->json)) {
+        config->applications = calloc(count, sizeof(*config->applications));
+        if (!config->applications) {
                 reader_no_memory(reader);
                 return;
         }

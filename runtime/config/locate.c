@@ -416,11 +416,15 @@ int locate_open(const char *text, size_t size, struct locate_open *ret_open)
         struct scanner scanner = {.text = text, .size = size};
         int r = scan_all(&scanner);
 
+        while (take(&scanner) >= 0)
+                ;
         if (r == 0)
                 *ret_open = (struct locate_open){
                         .pointer = TAKE_PTR(scanner.path),
                         .line = scanner.open.line,
                         .column = scanner.open.column,
+                        .end_line = scanner.mark.line,
+                        .end_column = scanner.mark.column,
                 };
         scanner_finish(&scanner);
         return r;

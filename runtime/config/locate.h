@@ -25,6 +25,7 @@ int locate(const char *text, size_t size, struct locate_query *queries, size_t c
 struct locate_open {
         char *pointer;         /* the caller frees it */
         unsigned line, column; /* of its key, or of the element or whole value where it has none */
+        unsigned end_line, end_column; /* of the first byte behind the text */
 };
 
 /* The innermost value that has begun, and not been left for the next one, where the text ends or stops

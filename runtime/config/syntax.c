@@ -92,6 +92,51 @@ static int add_error(const char *file, const json_error_t *error, struct locate_
                                help ? "; " : "", help ? help : "");
 }
 
+/* What can be said before parsing: 0 when it is nothing. */
+static int check_bytes(const char *file, const char *text, size_t size,
+                       struct diagnostics *diagnostics)
+{
+        size_t space = 0;
+        int r;
+
+        for (size_t i = 0; i < ARRAY_SIZE(encodings); i++)
+                if (size >= encodings[i].size &&
+                    memcmp(text, encodings[i].bytes, encodings[i].size) == 0) {
+                        r = diagnostics_add(diagnostics, file, 1, 1, "", "%s", encodings[i].text);
+                        return r < 0 ? r : -EINVAL;
+                }
+        while (space < size && memchr(" \t\r\n", text[space], 4))
+                space++;
+        if (space < size)
+                return 0;
+        r = diagnostics_add(diagnostics, file, 1, 1, "",
+                            "the file is empty: expected an object with \"applications\"");
+        return r < 0 ? r : -EINVAL;
+}
+
+/* jansson takes a NUL byte behind a number or a word for nothing at all. */
+static int check_nul(const char *file, const char *text, size_t size,
+                     struct diagnostics *diagnostics)
+{
+        const char *nul = memchr(text, '\0', size);
+        cleanup_free char *pointer = NULL;
+        struct locate_open open;
+        int r;
+
+        if (!nul)
+                return 0;
+        r = locate_open(text, (size_t)(nul - text), &open);
+        if (r < 0)
+                return r;
+        pointer = text_printable(open.pointer);
+        free(open.pointer);
+        if (!pointer)
+                return -ENOMEM;
+        r = diagnostics_add(diagnostics, file, open.end_line, open.end_column, pointer,
+                            "not JSON: the file contains a NUL byte");
+        return r < 0 ? r : -EINVAL;
+}
+
 int syntax_parse(const char *file, const char *text, size_t size, json_t **ret_root,
                  struct diagnostics *diagnostics)
 {
@@ -101,26 +146,18 @@ int syntax_parse(const char *file, const char *text, size_t size, json_t **ret_r
         size_t read;
         int r;
 
-        for (size_t i = 0; i < ARRAY_SIZE(encodings); i++)
-                if (size >= encodings[i].size &&
-                    memcmp(text, encodings[i].bytes, encodings[i].size) == 0) {
-                        r = diagnostics_add(diagnostics, file, 1, 1, "", "%s", encodings[i].text);
-                        return r < 0 ? r : -EINVAL;
-                }
-        for (read = 0; read < size && strchr(" \t\r\n", text[read]) && text[read];)
-                read++;
-        if (read == size) {
-                r = diagnostics_add(diagnostics, file, 1, 1, "",
-                                    "the file is empty: expected an object with \"applications\"");
-                return r < 0 ? r : -EINVAL;
-        }
-
+        r = check_bytes(file, text, size, diagnostics);
+        if (r == 0)
+                r = check_nul(file, text, size, diagnostics);
+        if (r < 0)
+                return r;
         root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
         if (root) {
                 *ret_root = root;
                 return 0;
         }
-        if (json_error_code(&error) == json_error_out_of_memory)
+        /* without a text, it has not been the file's fault */
+        if (json_error_code(&error) == json_error_out_of_memory || !error.text[0])
                 return -ENOMEM;
         read = error.position < 0 ? 0 : (size_t)error.position;
         r = locate_open(text, read < size ? read : size, &open);

@@ -120,7 +120,7 @@ const char *text_describe(struct quoted *quoted, const json_t *json)
 
 char *text_printable(const char *text)
 {
-        char *copy = malloc(strlen(text) * 6 + 1), *end = copy, *exact;
+        char *copy = malloc(strlen(text) * 6 + 1), *end = copy;
 
         if (!copy)
                 return NULL;
@@ -131,6 +131,5 @@ char *text_printable(const char *text)
                 end = stpcpy(end, piece);
         }
         *end = '\0';
-        exact = realloc(copy, (size_t)(end - copy) + 1);
-        return exact ? exact : copy;
+        return copy;
 }

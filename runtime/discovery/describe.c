@@ -28,9 +28,9 @@ struct description {
 static int put(char *field, size_t size, const char *text, const char *what, struct error *error)
 {
         if (!text)
-                return error_set(error, EBADMSG, "%s is NULL", what);
+                return error_say(error, EBADMSG, "%s is NULL", what);
         if (strnlen(text, size) == size) {
-                error_set(error, EBADMSG, "%s is too long: \"%.40s...\"", what, text);
+                error_say(error, EBADMSG, "%s is too long: \"%.40s...\"", what, text);
                 return error_remedy(error, "at most %zu bytes are possible", size - 1);
         }
         memcpy(field, text, strlen(text) + 1);
@@ -69,7 +69,7 @@ static int add_mount(struct description *description, const struct clade_mount *
         int r;
 
         if (description->mount_count == DISCOVERY_MOUNTS_MAX)
-                return error_set(error, EBADMSG, "more than %d mounts", DISCOVERY_MOUNTS_MAX);
+                return error_say(error, EBADMSG, "more than %d mounts", DISCOVERY_MOUNTS_MAX);
         r = put(message.source, sizeof(message.source), mount->source, "mount source", error);
         if (r == 0)
                 r = put(message.target, sizeof(message.target),

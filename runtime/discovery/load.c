@@ -41,7 +41,7 @@ static int open_library(void **ret_library, struct error *error)
         *ret_library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (*ret_library)
                 return 0;
-        error_set(error, EBADMSG, "dlopen: %s", loader_words(path));
+        error_say(error, EBADMSG, "dlopen: %s", loader_words(path));
         return error_remedy(error,
                             "ldd shows which libraries and symbols the file lacks; if it is no "
                             "module, let --modules name only those that are");
@@ -68,7 +68,7 @@ int load_module(const struct clade_module **ret_module, enum discovery_fault *re
                 return r;
         module = dlsym(library, CLADE_MODULE_SYMBOL);
         if (!module) {
-                error_set(error, EBADMSG, "it has no symbol \"%s\"", CLADE_MODULE_SYMBOL);
+                error_say(error, EBADMSG, "it has no symbol \"%s\"", CLADE_MODULE_SYMBOL);
                 return error_remedy(error,
                                     "a module exports const struct clade_module %s, see "
                                     "clade/module.h",
@@ -77,23 +77,23 @@ int load_module(const struct clade_module **ret_module, enum discovery_fault *re
 
         /* In this order: a member means something only if all before it agree. */
         if (module->api != CLADE_MODULE_API) {
-                error_set(error, EBADMSG, "it was built for module API %u, this clade has %u",
+                error_say(error, EBADMSG, "it was built for module API %u, this clade has %u",
                           module->api, CLADE_MODULE_API);
                 return foreign(ret_fault, error);
         }
         if (module->size != sizeof(*module)) {
-                error_set(error, EBADMSG, "its struct clade_module has %u bytes, this clade's %zu",
+                error_say(error, EBADMSG, "its struct clade_module has %u bytes, this clade's %zu",
                           module->size, sizeof(*module));
                 return foreign(ret_fault, error);
         }
         snprintf(build, sizeof(build), "%s", module->build ? module->build : "nothing");
         if (strcmp(build, CLADE_MODULE_BUILD) != 0) {
-                error_set(error, EBADMSG, "it was built for %s, this clade for %s", build,
+                error_say(error, EBADMSG, "it was built for %s, this clade for %s", build,
                           CLADE_MODULE_BUILD);
                 return foreign(ret_fault, error);
         }
         if (!module->start)
-                return error_set(error, EBADMSG, "it has no start function");
+                return error_say(error, EBADMSG, "it has no start function");
         *ret_module = module;
         return 0;
 }

@@ -95,18 +95,18 @@ int launch_decode(const void *image, size_t size, struct launch *launch,
         *launch = (struct launch){.application = NULL};
         *memory = (struct codec_memory){.base = NULL};
         if (size < sizeof(header) || size > sizeof(header) + LAUNCH_MAX)
-                return error_set(error, EBADMSG, "launch of %zu bytes", size);
+                return error_say(error, EBADMSG, "launch of %zu bytes", size);
         memcpy(&header, image, sizeof(header));
         if (header.magic != LAUNCH_MAGIC)
-                return error_set(error, EBADMSG, "this is no launch");
+                return error_say(error, EBADMSG, "this is no launch");
         if (header.version != LAUNCH_VERSION) {
-                error_set(error, EBADMSG, "launch of version %u, where this binary wants %u",
+                error_say(error, EBADMSG, "launch of version %u, where this binary wants %u",
                           header.version, LAUNCH_VERSION);
                 return error_remedy(error, "clade and its prototype binary are of two different "
                                            "builds: install them together");
         }
         if (header.length != size - sizeof(header))
-                return error_set(error, EBADMSG, "launch of %zu bytes claims %llu",
+                return error_say(error, EBADMSG, "launch of %zu bytes claims %llu",
                                  size - sizeof(header), (unsigned long long)header.length);
         if (codec_read_begin(&codec, memory, content, header.length) == 0)
                 launch_fields(&codec, launch);
@@ -129,7 +129,7 @@ int launch_read(int fd, struct launch *launch, struct codec_memory *memory, stru
                 return error_set(error, errno, "fstat of the launch");
         if (st.st_size < (off_t)sizeof(struct launch_header) ||
             st.st_size > (off_t)(sizeof(struct launch_header) + LAUNCH_MAX))
-                return error_set(error, EBADMSG, "launch of %lld bytes", (long long)st.st_size);
+                return error_say(error, EBADMSG, "launch of %lld bytes", (long long)st.st_size);
         image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (image == MAP_FAILED)
                 return error_set(error, errno, "mmap of the launch");

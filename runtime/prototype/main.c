@@ -117,12 +117,15 @@ static unsigned prototype_start(struct prototype *prototype, struct error *error
         return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
         static struct prototype prototype; /* zeroed, and too large for comfort on a stack */
         struct error error = ERROR_INIT;
         unsigned step;
 
+        if (argc != 1) /* not the supervisor's doing */
+                return EXIT_FAILURE;
+        prototype.title = argv[0];
         signal(SIGPIPE, SIG_IGN);
         step = prototype_start(&prototype, &error);
         if (step != 0) {

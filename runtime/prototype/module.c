@@ -90,12 +90,12 @@ int module_load(struct prototype *prototype, struct error *error)
         snprintf(path, sizeof(path), "/proc/self/fd/%d", PROTOTYPE_FD_MODULE);
         library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!library)
-                return error_set(error, ELIBACC, "module %s: %s", prototype->launch.module,
+                return error_say(error, ELIBACC, "module %s: %s", prototype->launch.module,
                                  dlerror());
         prototype->module = dlsym(library, CLADE_MODULE_SYMBOL);
         if (!prototype->module || prototype->module->api != CLADE_MODULE_API ||
             prototype->module->size != sizeof(struct clade_module) || !prototype->module->start)
-                return error_set(error, ELIBBAD, "module %s is not what discovery saw",
+                return error_say(error, ELIBBAD, "module %s is not what discovery saw",
                                  prototype->launch.module);
         return 0;
 }
@@ -124,7 +124,7 @@ static int check_threads(struct error *error)
                         threads++;
         if (threads <= 1)
                 return 0;
-        error_set(error, EINVAL, "preload left %u threads running", threads);
+        error_say(error, EINVAL, "preload left %u threads running", threads);
         return error_remedy(error, "start threads in the workers, after the clone: one that runs in "
                                    "the prototype does not exist in them, and its locks stay taken");
 }

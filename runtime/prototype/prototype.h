@@ -28,6 +28,7 @@ struct child {
 };
 
 struct prototype {
+        char *title; /* argv[0], which workers overwrite with theirs */
         struct launch launch;
         struct codec_memory memory;
         struct isolation isolation;

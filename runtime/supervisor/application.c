@@ -11,6 +11,7 @@
 #include "runtime/supervisor/application.h"
 
 #define MICROSECONDS UINT64_C(1000000)
+#define KILL_DEADLINE_US (10 * MICROSECONDS)
 
 static struct log *log_of(struct application *application)
 {
@@ -174,7 +175,7 @@ static int check_descriptors(struct application *application, struct error *erro
         need += supervisor->config->listener_count;
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || need <= limit.rlim_cur)
                 return 0;
-        error_set(error, EMFILE,
+        error_say(error, EMFILE,
                   "%u processes: all applications together need %" PRIu64
                   " descriptors in the supervisor, the limit is %" PRIu64,
                   application->config->processes, need, (uint64_t)limit.rlim_cur);
@@ -252,8 +253,18 @@ static bool populate(struct application *application)
 
 static bool kill_it(struct application *application)
 {
-        timer_disarm(application->timer);
         incarnation_kill(application);
+        deadline(application, KILL_DEADLINE_US);
+        return true;
+}
+
+/* SIGKILL cannot be refused, but a process in the kernel's hands (a hung filesystem, say) takes it late. */
+static bool still_there(struct application *application)
+{
+        log_event(log_of(application), LOG_ERROR, "prototype-stuck", application->name,
+                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1),
+                  LOG_TEXT_FIELD("message", "killed, but it does not die: see /proc/PID/stack"));
+        deadline(application, KILL_DEADLINE_US);
         return true;
 }
 
@@ -273,7 +284,7 @@ static bool too_slow(struct application *application)
 {
         struct error error = ERROR_INIT;
 
-        error_set(&error, ETIMEDOUT, "the prototype is not ready after %u s",
+        error_say(&error, ETIMEDOUT, "the prototype is not ready after %u s",
                   application->supervisor->config->settings.start_timeout);
         error_remedy(&error, "something that is loaded does not come to an end; settings.start_timeout "
                              "allows more time");
@@ -310,9 +321,9 @@ static void explain_death(struct application *application, const siginfo_t *end)
 
         if (end->si_code == CLD_EXITED) {
                 step = (unsigned)end->si_status;
-                error_set(&error, ECHILD, "the prototype exited with status %d", end->si_status);
+                error_say(&error, ECHILD, "the prototype exited with status %d", end->si_status);
         } else {
-                error_set(&error, ECHILD, "the prototype was killed by signal %d", end->si_status);
+                error_say(&error, ECHILD, "the prototype was killed by signal %d", end->si_status);
         }
         log_failure(application, step, &error);
 }
@@ -393,6 +404,7 @@ static const struct transition {
         },
         [APPLICATION_ENDING] = {
                 [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                [APPLICATION_OVERDUE] = {still_there, APPLICATION_ENDING, APPLICATION_ENDING},
                 [APPLICATION_STOP] = {remember_stop, APPLICATION_ENDING, APPLICATION_ENDING},
                 [APPLICATION_STOP_NOW] = {remember_stop, APPLICATION_ENDING, APPLICATION_ENDING},
         },

@@ -24,12 +24,16 @@ static void on_lost(void *context, struct listener *listener, const struct error
         if (error) {
                 why = *error;
         } else {
-                error_set(&why, ENOTCONN, "%s was shut down from below", listener_address(listener));
+                error_say(&why, ENOTCONN, "%s was shut down from below", listener_address(listener));
                 error_remedy(&why, "a process that inherits a listener must close it, not shut it down");
         }
         log_error(&application->supervisor->log, LOG_WARNING, "listener-lost", application->name,
                   &why, LOG_TEXT_FIELD("listener", listener_address(listener)));
-        if (!error)
+        /* Whoever still has the dead socket may be what keeps the address taken: away with them, then it is
+         * opened by the next start. */
+        if (error)
+                application_event(application, APPLICATION_LISTENER);
+        else
                 on_reopened(context, listener);
 }
 
@@ -39,7 +43,7 @@ static void on_stalled(void *context, struct listener *listener, unsigned second
         struct application *application = context;
         struct error error = ERROR_INIT;
 
-        error_set(&error, ETIMEDOUT, "connections wait on %s for %u s and nobody accepts them",
+        error_say(&error, ETIMEDOUT, "connections wait on %s for %u s and nobody accepts them",
                   listener_address(listener), seconds);
         error_remedy(&error, "the application has to accept on the descriptor that it inherits (from 3 "
                              "on, LISTEN_FDS); a program that opens its own socket serves nobody");

@@ -84,7 +84,7 @@ static int check_kind(int fd, struct error *error)
                 return error_set(error, errno, "fstat");
         if (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode))
                 return 0;
-        return error_set(error, EINVAL, "it is neither a regular file nor a character device");
+        return error_say(error, EINVAL, "it is neither a regular file nor a character device");
 }
 
 /* Opens the last part; *ret_fd stays -1 when that is a link, and the walk goes on. */
@@ -98,7 +98,7 @@ static int open_last(struct walk *walk, const char *name, int *ret_fd, struct er
         if (fd < 0 && errno == ELOOP)
                 return enter(walk, name, "", error);
         if (fd < 0 && errno == ENXIO) /* a pipe that nobody reads, or a socket */
-                return error_set(error, EINVAL,
+                return error_say(error, EINVAL,
                                  "it is neither a regular file nor a character device");
         if (fd < 0)
                 return error_set(error, errno, "%s", name);

@@ -111,7 +111,7 @@ static int find_once(pid_t prototype, uint32_t isolated_pid, bool nested, pid_t 
                         return 0;
                 }
         }
-        return error_set(error, ESRCH, "no child of prototype %d has the pid %u inside",
+        return error_say(error, ESRCH, "no child of prototype %d has the pid %u inside",
                          (int)prototype, isolated_pid);
 }
 

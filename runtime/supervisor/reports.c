@@ -26,7 +26,7 @@ union report {
 
 static int violation(struct error *error, const char *what, unsigned number)
 {
-        return error_set(error, EBADMSG, "the prototype claims %s %u, which is not so", what, number);
+        return error_say(error, EBADMSG, "the prototype claims %s %u, which is not so", what, number);
 }
 
 /* Texts from below end where the field ends, at the latest, and hold no numbers we act on. */
@@ -165,7 +165,7 @@ static int handle(struct application *application, union report *report, struct 
         case REPORT_EXITED:
                 return on_exited(application, &report->exited, error);
         }
-        return error_set(error, EBADMSG, "message of type %u", report->header.type);
+        return error_say(error, EBADMSG, "message of type %u", report->header.type);
 }
 
 /* One message. 1: handled, there may be more. 0: nothing there. Negative: the peer broke a rule. */
@@ -185,9 +185,9 @@ static int take(struct application *application, struct error *error)
                 return 0;
         }
         if (n < 0)
-                return error_set(error, EBADMSG, "the prototype sent a packet of no known size");
+                return error_say(error, EBADMSG, "the prototype sent a packet of no known size");
         if (!budget_spend(&application->messages, 1, now_us(application->supervisor))) {
-                error_set(error, EBADMSG, "the prototype sent more than %u messages in a second",
+                error_say(error, EBADMSG, "the prototype sent more than %u messages in a second",
                           application->messages.per_second);
                 return error_remedy(error, "an application that attacks its supervisor: look at what "
                                            "it loads");
@@ -233,7 +233,7 @@ int kick_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userd
         if (!budget_spend(&application->messages, 1, now_us(application->supervisor))) {
                 struct error error = ERROR_INIT;
 
-                error_set(&error, EBADMSG, "workers kick the scoreboard without end");
+                error_say(&error, EBADMSG, "workers kick the scoreboard without end");
                 application_fault(application, 0, &error);
                 return 0;
         }

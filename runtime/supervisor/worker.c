@@ -172,7 +172,7 @@ static void never_cloned(struct worker *worker)
 {
         struct error error = ERROR_INIT;
 
-        error_set(&error, ETIMEDOUT, "the prototype does not clone when asked to");
+        error_say(&error, ETIMEDOUT, "the prototype does not clone when asked to");
         application_fault(worker->application, 0, &error);
 }
 
@@ -181,7 +181,7 @@ static void never_ready(struct worker *worker)
         struct application *application = worker->application;
         struct error error = ERROR_INIT;
 
-        error_set(&error, ETIMEDOUT, "worker %d (inside: %u) is not ready after %u s",
+        error_say(&error, ETIMEDOUT, "worker %d (inside: %u) is not ready after %u s",
                   (int)worker->pid, worker->isolated_pid,
                   application->supervisor->config->settings.start_timeout);
         error_remedy(&error, "an application that says when it is ready has to say so; with \"ready\": "
@@ -199,7 +199,7 @@ static void never_reported(struct worker *worker)
 {
         struct error error = ERROR_INIT;
 
-        error_set(&error, ETIMEDOUT, "the prototype does not account for worker %d (inside: %u)",
+        error_say(&error, ETIMEDOUT, "the prototype does not account for worker %d (inside: %u)",
                   (int)worker->pid, worker->isolated_pid);
         application_fault(worker->application, 0, &error);
 }
@@ -301,7 +301,7 @@ static int on_death(sd_event_source *source, int fd, uint32_t revents, void *use
         if (pids_status(fd, &status) == 0 &&
             ((WIFEXITED(status) && (worker->signal || worker->code != (uint32_t)WEXITSTATUS(status))) ||
              (WIFSIGNALED(status) && worker->signal != (uint32_t)WTERMSIG(status)))) {
-                error_set(&error, EBADMSG, "the prototype lies about the end of worker %d",
+                error_say(&error, EBADMSG, "the prototype lies about the end of worker %d",
                           (int)worker->pid);
                 application_fault(worker->application, 0, &error);
                 return 0;

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -67,7 +68,7 @@ static int take_descriptors(const struct worker_start *start, struct own *ret_ow
         int n = 0, r;
 
         if (count > LISTENERS_MAX)
-                return error_set(error, EMFILE, "%d listeners", count);
+                return error_say(error, EMFILE, "%d listeners", count);
         list[n++] = 0;
         list[n++] = start->out;
         list[n++] = start->err;
@@ -103,8 +104,17 @@ static int take_process(const struct worker_start *start, struct error *error)
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 return error_set(error, errno, "prctl(PR_SET_PDEATHSIG)");
         if (getppid() != start->prototype)
-                return error_set(error, ESRCH, "the prototype is gone");
+                return error_say(error, ESRCH, "the prototype is gone");
         return 0;
+}
+
+/* What ps shows. The words for a prototype are longer than those for a worker, so there is room. */
+static void take_title(const struct worker_start *start)
+{
+        size_t room = strlen(start->title);
+
+        memset(start->title, 0, room);
+        snprintf(start->title, room + 1, "clade: worker %s", start->application->name);
 }
 
 /* Our page of the scoreboard and no other's; the descriptor goes, the mapping stays. */
@@ -166,6 +176,7 @@ _Noreturn void worker_run(const struct worker_start *start)
 
         if (take_descriptors(start, &own, &error) < 0)
                 worker_die(start->handshake, STEP_WORKER, &error);
+        take_title(start);
         for (size_t i = 0; i < start->application->listener_count; i++)
                 listeners[i] = WORKER_FD_LISTENERS + (int)i;
         step = worker_steps(start, &worker, &own, &error);

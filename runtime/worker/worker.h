@@ -20,6 +20,7 @@ struct worker_start {
         struct clade_application *application;
         struct clade_failure *failure;
         const struct plan_filter *difference;
+        char *title;        /* argv[0]: "clade: prototype NAME", to be written over */
         const char *notify; /* value of NOTIFY_SOCKET, or NULL */
         uint32_t slot;
         uint64_t serial;

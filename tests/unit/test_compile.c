@@ -360,8 +360,6 @@ Test(compile, landlock_by_abi)
                 int abi;
                 uint64_t net, scoped, worker_fs, allowed;
         } rows[] = {
-                {-1, 0, 0, 0, 0},
-                {0, 0, 0, 0, 0},
                 {1, 0, 0, LANDLOCK_ACCESS_FS_MAKE_BLOCK, 0},
                 {2, 0, 0, LANDLOCK_ACCESS_FS_REFER, LANDLOCK_ACCESS_FS_REFER},
                 {3, 0, 0, LANDLOCK_ACCESS_FS_REFER, LANDLOCK_ACCESS_FS_REFER},
@@ -380,7 +378,7 @@ Test(compile, landlock_by_abi)
 
                 fixture.application.isolation.unix_clients = false;
                 cr_assert_eq(compile_landlock(&compilation, rows[i].abi, &fixture.error), 0);
-                cr_expect_eq(plan.landlock_abi, rows[i].abi < 0 ? 0 : rows[i].abi);
+                cr_expect_eq(plan.landlock_abi, rows[i].abi);
                 cr_expect_eq(plan.prototype_domain.handled_net, rows[i].net, "row %zu", i);
                 cr_expect_eq(plan.prototype_domain.scoped, rows[i].scoped, "row %zu", i);
                 cr_expect_eq(plan.prototype_domain.handled_fs, 0, "row %zu", i);
@@ -389,12 +387,23 @@ Test(compile, landlock_by_abi)
                 cr_expect_eq(plan.worker_domain.handled_fs, rows[i].worker_fs, "row %zu", i);
                 cr_expect_eq(plan.worker_domain.root_allowed, rows[i].allowed, "row %zu", i);
                 /* Any worker's domain must be one: a ruleset that handles nothing is refused. */
-                cr_expect(rows[i].abi <= 0 || plan.worker_domain.handled_fs ||
+                cr_expect(plan.worker_domain.handled_fs ||
                           plan.worker_domain.handled_net || plan.worker_domain.scoped);
                 fixture.application.isolation.unix_clients = true;
                 cr_expect_eq(compile_landlock(&compilation, rows[i].abi, &fixture.error),
                              rows[i].abi >= 4 ? 0 : -EOPNOTSUPP, "row %zu", i);
         }
+}
+
+/* Nothing else keeps one worker from reading another. */
+Test(compile, no_start_without_landlock)
+{
+        struct plan plan = {.namespaces = 0};
+        struct compilation compilation = {.application = &fixture.application, .plan = &plan};
+
+        cr_expect_eq(compile_landlock(&compilation, 0, &fixture.error), -EOPNOTSUPP);
+        cr_expect_eq(compile_landlock(&compilation, -ENOSYS, &fixture.error), -EOPNOTSUPP);
+        cr_expect(strstr(fixture.error.remedy, "lsm=landlock"));
 }
 
 Test(compile, the_hosts_network_is_left_open)
