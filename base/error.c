@@ -13,6 +13,8 @@
 
 int error_set(struct error *error, int code, const char *format, ...)
 {
+        const char *description = strerrordesc_np(code); /* strerror might allocate */
+        const char *description = strerrordesc_np(code); /* strerror might allocate */
         va_list args;
         int n;
 
@@ -23,7 +25,7 @@ int error_set(struct error *error, int code, const char *format, ...)
         va_end(args);
         if (n >= 0 && (size_t)n < sizeof(error->text))
                 snprintf(error->text + n, sizeof(error->text) - (size_t)n, ": %s (%s)",
-                         strerror(code), error_name(code));
+                         description ? description : "unknown error", error_name(code));
         return -code;
 }
 

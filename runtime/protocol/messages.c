@@ -30,10 +30,11 @@ static const struct message_rule report_rules[] = {
         {REPORT_CLONE_FAILED, "clone-failed", sizeof(struct report_clone_failed), RUNNING, false},
         {REPORT_STARTED, "started", sizeof(struct report_worker), RUNNING, false},
         {REPORT_WORKER_READY, "worker-ready", sizeof(struct report_worker), RUNNING, false},
-        {REPORT_WORKER_FAILED, "worker-failed", sizeof(struct report_worker_failed), RUNNING, false},
+        {REPORT_WORKER_FAILED, "worker-failed", sizeof(struct report_worker_failed), RUNNING,
+         false},
         {REPORT_EXITED, "exited", sizeof(struct report_exited), RUNNING, false},
 };
 
 const struct message_table report_table = {
-        "prototype",  prototype_phases, PROTOTYPE_PHASES, report_rules, ARRAY_SIZE(report_rules),
+        "prototype", prototype_phases, PROTOTYPE_PHASES, report_rules, ARRAY_SIZE(report_rules),
 };

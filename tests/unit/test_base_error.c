@@ -19,17 +19,29 @@ Test(base_error, our_own_words_stand_alone)
 {
         struct error error = ERROR_INIT;
 
-        cr_expect_eq(error_set(&error, EINVAL, "no number"), -EINVAL);
+        cr_expect_eq(error_say(&error, EINVAL, "no %s", "number"), -EINVAL);
         cr_expect_str_eq(error.text, "no number");
-        cr_expect_eq(error_set(&error, EBADMSG, "too short"), -EBADMSG);
-        cr_expect_str_eq(error.text, "too short");
+        cr_expect_eq(error.code, EINVAL);
+        error_remedy(&error, "count");
+        cr_expect_eq(error_say(&error, EPERM, "not for you"), -EPERM);
+        cr_expect_str_eq(error.text, "not for you", "whatever the code");
+        cr_expect_str_eq(error.remedy, "");
+}
+
+/* EINVAL is a word of the kernel's as well. */
+Test(base_error, no_errno_is_left_out)
+{
+        struct error error = ERROR_INIT;
+
+        cr_expect_eq(error_set(&error, EINVAL, "mount"), -EINVAL);
+        cr_expect_str_eq(error.text, "mount: Invalid argument (EINVAL)");
 }
 
 Test(base_error, context_goes_in_front)
 {
         struct error error = ERROR_INIT;
 
-        error_set(&error, EINVAL, "no number");
+        error_say(&error, EINVAL, "no number");
         cr_expect_eq(error_prefix(&error, "line %d", 3), -EINVAL);
         cr_expect_eq(error_prefix(&error, "%s", "a.json"), -EINVAL);
         cr_expect_str_eq(error.text, "a.json: line 3: no number");
