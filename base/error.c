@@ -7,13 +7,13 @@
 
 #ifdef __clang_analyzer__
 #undef error_set
+#undef error_say
 #undef error_prefix
 #undef error_remedy
 #endif
 
 int error_set(struct error *error, int code, const char *format, ...)
 {
-        const char *description = strerrordesc_np(code); /* strerror might allocate */
         const char *description = strerrordesc_np(code); /* strerror might allocate */
         va_list args;
         int n;

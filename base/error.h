@@ -52,6 +52,7 @@ static inline int error_is_negative(int r)
         return r;
 }
 #define error_set(...)    error_is_negative(error_set(__VA_ARGS__))
+#define error_say(...)    error_is_negative(error_say(__VA_ARGS__))
 #define error_prefix(...) error_is_negative(error_prefix(__VA_ARGS__))
 #define error_remedy(...) error_is_negative(error_remedy(__VA_ARGS__))
 #endif
