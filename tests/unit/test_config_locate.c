@@ -120,6 +120,11 @@ static void expect_open(const char *text, const char *pointer, unsigned line, un
         cr_expect_str_eq(open.pointer, pointer, "in %s: %s", text, open.pointer);
         cr_expect_eq(open.line, line, "in %s: line %u", text, open.line);
         cr_expect_eq(open.column, column, "in %s: column %u", text, open.column);
+        cr_expect_eq(open.end_line, strchr(text, '\n') ? 2 : 1, "in %s: to line %u", text,
+                     open.end_line);
+        cr_expect_eq(open.end_column,
+                     strlen(strchr(text, '\n') ? strchr(text, '\n') + 1 : text) + 1,
+                     "in %s: to column %u", text, open.end_column);
         free(open.pointer);
 }
 
