@@ -355,7 +355,7 @@ class Clade:
 
     # --- its end
 
-    def signal(self, number):
+    def send(self, number):
         self.process.send_signal(number)
 
     def wait(self, timeout=15.0):
@@ -368,7 +368,7 @@ class Clade:
         return self.process.returncode
 
     def stop(self, number=signal.SIGTERM, timeout=15.0):
-        self.signal(number)
+        self.send(number)
         return self.wait(timeout)
 
     def left(self):
@@ -378,8 +378,8 @@ class Clade:
 
     def close(self):
         if self.process.poll() is None:
-            self.signal(signal.SIGCONT)
-            self.signal(signal.SIGQUIT)
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGQUIT)
             try:
                 self.process.wait(10 * SLOW)
             except subprocess.TimeoutExpired:

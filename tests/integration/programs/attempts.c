@@ -126,13 +126,16 @@ void attempt_peek(struct answer *answer, pid_t pid)
         peek_memory(answer, pid);
         tell(answer, "kcmp", syscall(SYS_kcmp, getpid(), pid, KCMP_FILE, 0, 0));
         for (int fd = 0; fd < 10; fd++) {
-                snprintf(path, sizeof(path), "pidfd_getfd %d", fd);
-                tell(answer, path, pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, fd, 0));
                 snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
                 tell(answer, path, readlink(path, target, sizeof(target)));
         }
-        if (pidfd >= 0)
-                close((int)pidfd);
+        if (pidfd < 0)
+                return;
+        for (int fd = 0; fd < 10; fd++) {
+                snprintf(path, sizeof(path), "pidfd_getfd %d", fd);
+                tell(answer, path, syscall(SYS_pidfd_getfd, pidfd, fd, 0));
+        }
+        close((int)pidfd);
 }
 
 /* SIGCONT harms nobody who gets it. */
@@ -148,11 +151,12 @@ void attempt_signals(struct answer *answer, pid_t pid)
         info.si_signo = SIGCONT;
         tell(answer, "rt_sigqueueinfo", syscall(SYS_rt_sigqueueinfo, pid, SIGCONT, &info));
         tell(answer, "rt_tgsigqueueinfo", syscall(SYS_rt_tgsigqueueinfo, pid, pid, SIGCONT, &info));
-        tell(answer, "pidfd_send_signal",
-             pidfd < 0 ? -1 : syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0));
         tell(answer, "everybody", kill(-1, SIGCONT));
-        if (pidfd >= 0)
-                close((int)pidfd);
+        if (pidfd < 0)
+                return;
+        tell(answer, "pidfd_send_signal",
+             syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0));
+        close((int)pidfd);
 }
 
 static void try_socket(struct answer *answer, const char *name, int fd)
