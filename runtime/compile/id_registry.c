@@ -59,8 +59,8 @@ static int id_known(uint32_t user, uint32_t group, char *ret_name, size_t room, 
                 return 0;
         error_set(error, r, "looking up whether the host knows user %u or group %u", user, group);
         return error_remedy(error,
-                            "Ids are given out only when it is certain that they are nobody's: "
-                            "see whether getent passwd works.");
+                            "ids are given out only when it is certain that they are nobody's: "
+                            "see whether getent passwd works");
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -152,8 +152,8 @@ static int check_still_private(const struct id_registry *registry, const struct 
         error_set(error, EEXIST, "id %u, which belongs to this application, is now also the %s",
                   entry->id, name);
         return error_remedy(error,
-                            "Give that account another id, or remove the application's line from "
-                            "%s/ids and change the owner of the files it has written.",
+                            "give that account another id, or remove the application's line from "
+                            "%s/ids and change the owner of the files it has written",
                             registry->directory);
 }
 
@@ -188,9 +188,9 @@ int id_registry_assign(struct id_registry *registry, const struct id_range *rang
                 error_set(error, ENOSPC, "all ids from %u to %u are taken", range->first,
                           range->first + (range->count - 1));
                 return error_remedy(error,
-                                    "Make the range larger (settings.id_range; without root, "
+                                    "make the range larger (settings.id_range; without root, "
                                     "/etc/subuid and /etc/subgid), or remove lines of %s/ids "
-                                    "whose applications own no files any more.",
+                                    "whose applications own no files any more",
                                     registry->directory);
         }
         r = id_store_add(registry, id, key->file, key->application, error);

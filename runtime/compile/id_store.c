@@ -99,8 +99,8 @@ static int write_failed(const struct id_registry *registry, int code, struct err
 {
         error_set(error, code, "writing %s/" FILE_NAME, registry->directory);
         return error_remedy(error,
-                            "An application starts only when its id is on the disk; make room "
-                            "there, or name another settings.state_directory.");
+                            "an application starts only when its id is on the disk; make room "
+                            "there, or name another settings.state_directory");
 }
 
 int id_store_append(struct id_registry *registry, struct error *error)
@@ -204,8 +204,8 @@ static int check_unique(const struct id_registry *registry, struct error *error)
 static int distrust(struct error *error)
 {
         return error_remedy(error,
-                            "Correct or remove that line. Nothing was changed, and nothing starts "
-                            "before: a wrong id would open one application's files to another.");
+                            "correct or remove that line; nothing was changed, and nothing starts "
+                            "before: a wrong id would open one application's files to another");
 }
 
 static int load(struct id_registry *registry, struct error *error)
@@ -222,8 +222,8 @@ static int load(struct id_registry *registry, struct error *error)
                 error_say(error, EINVAL, "%s/" FILE_NAME " has NUL bytes in it",
                           registry->directory);
                 return error_remedy(error,
-                                    "Restore the file from a backup; see who owns which files "
-                                    "before you remove it.");
+                                    "restore the file from a backup; see who owns which files "
+                                    "before you remove it");
         }
         for (at = text; (newline = strchr(at, '\n')); at = newline + 1) {
                 *newline = '\0';
@@ -251,7 +251,7 @@ static int check_trusted(const struct id_registry *registry, int fd, mode_t type
         if ((st.st_mode & S_IFMT) != type) {
                 error_say(error, EINVAL, "%s%s is not a %s", registry->directory, name,
                           type == S_IFDIR ? "directory" : "regular file");
-                return error_remedy(error, "Remove it, or name another settings.state_directory.");
+                return error_remedy(error, "remove it, or name another settings.state_directory");
         }
         if (st.st_uid == geteuid() && !(st.st_mode & 022))
                 return 0;
@@ -259,7 +259,7 @@ static int check_trusted(const struct id_registry *registry, int fd, mode_t type
                   "%s%s has owner %u and mode %04o, so others can change who owns what",
                   registry->directory, name, st.st_uid, st.st_mode & 07777);
         return error_remedy(error,
-                            "chown %u %s%s && chmod go-w %s%s, once you know who wrote there.",
+                            "chown %u %s%s && chmod go-w %s%s, once you know who wrote there",
                             geteuid(), registry->directory, name, registry->directory, name);
 }
 
@@ -271,15 +271,15 @@ static int open_directory(struct id_registry *registry, bool make, struct error 
         if (registry->directory_fd < 0 && errno == ENOENT && make) {
                 if (mkdir(registry->directory, 0755) < 0 && errno != EEXIST) {
                         error_set(error, errno, "mkdir of %s", registry->directory);
-                        return error_remedy(error, "Create the directory, or name another one in "
-                                                   "settings.state_directory.");
+                        return error_remedy(error, "create the directory, or name another one in "
+                                                   "settings.state_directory");
                 }
                 registry->directory_fd = open(registry->directory, flags);
         }
         if (registry->directory_fd < 0) {
                 error_set(error, errno, "open of the directory %s", registry->directory);
-                return error_remedy(error, "It must be a real directory, not a symbolic link; name "
-                                           "another one in settings.state_directory.");
+                return error_remedy(error, "it must be a real directory, not a symbolic link; name "
+                                           "another one in settings.state_directory");
         }
         return check_trusted(registry, registry->directory_fd, S_IFDIR, "", error);
 }
@@ -292,7 +292,7 @@ static int open_file(struct id_registry *registry, bool remember, struct error *
         if (registry->fd < 0) {
                 error_set(error, errno, "open of %s/" FILE_NAME, registry->directory);
                 return error_remedy(error,
-                                    "It must be a regular file of yours, not a symbolic link.");
+                                    "it must be a regular file of yours, not a symbolic link");
         }
         return check_trusted(registry, registry->fd, S_IFREG, "/" FILE_NAME, error);
 }

@@ -41,8 +41,8 @@ static int check_root(struct error *error)
                   "user 0 without CAP_SETUID and CAP_SETGID has no id for an application "
                   "but its own, and no application ever gets 0");
         return error_remedy(error,
-                            "Grant both capabilities (a container: --cap-add SETUID --cap-add "
-                            "SETGID), or run as an ordinary user.");
+                            "grant both capabilities (a container: --cap-add SETUID --cap-add "
+                            "SETGID), or run as an ordinary user");
 }
 
 /* Whether [first, first + count) means something on this side of the user namespaces above us. */
@@ -56,8 +56,8 @@ static int check_mapped(const char *map, uint32_t first, uint32_t count, struct 
         error_say(error, EINVAL, "ids %u to %u are not all mapped in this user namespace (%s)",
                   first, first + (count - 1), map);
         return error_remedy(error,
-                            "Set settings.id_range to ids that %s maps in its first column, or "
-                            "have the container given more ids.",
+                            "set settings.id_range to ids that %s maps in its first column, or "
+                            "have the container given more ids",
                             map);
 }
 
@@ -113,7 +113,7 @@ static int user_state(bool make, char *ret_path, size_t room, struct error *erro
                 n = snprintf(ret_path, room, "%s/.local/state/clade", home);
         } else {
                 error_set(error, ENOENT, "there is no place to remember ids: no home directory");
-                return error_remedy(error, "Set XDG_STATE_HOME to a directory of yours.");
+                return error_remedy(error, "set XDG_STATE_HOME to a directory of yours");
         }
         if (n < 0 || (size_t)n >= room)
                 return error_set(error, ENAMETOOLONG, "the path of the state directory");
@@ -123,7 +123,7 @@ static int user_state(bool make, char *ret_path, size_t room, struct error *erro
                 if (mkdir(ret_path, 0700) < 0 && errno != EEXIST) {
                         error_set(error, errno, "mkdir of %s", ret_path);
                         *slash = '/';
-                        return error_remedy(error, "Set XDG_STATE_HOME to a directory of yours.");
+                        return error_remedy(error, "set XDG_STATE_HOME to a directory of yours");
                 }
                 *slash = '/';
         }

@@ -47,12 +47,12 @@ static int in_use(const struct config_listener *config, struct error *error)
         error_set(error, EADDRINUSE, "%s is in use by a living listener", config->address);
         if (port_of(config))
                 return error_remedy(error,
-                                    "See who it is with: ss -ltnp 'sport = :%u'. Stop that one, "
-                                    "or choose another address.",
+                                    "see who it is with: ss -ltnp 'sport = :%u'; stop that one, "
+                                    "or choose another address",
                                     port_of(config));
         return error_remedy(error,
-                            "See who it is with: ss -lxp src '%s'. Stop that one, or choose "
-                            "another address.",
+                            "see who it is with: ss -lxp src '%s'; stop that one, or choose "
+                            "another address",
                             config->address + strlen("unix:"));
 }
 
@@ -63,22 +63,22 @@ static int bind_failed(const struct config_listener *config, int code, struct er
         error_set(error, code, "bind to %s", config->address);
         if (path_of(config))
                 return error_remedy(error,
-                                    "The directory must exist, and clade must be able to write "
-                                    "to it.");
+                                    "the directory must exist, and clade must be able to write "
+                                    "to it");
         switch (code) {
         case EACCES:
                 return error_remedy(error,
-                                    "Ports below net.ipv4.ip_unprivileged_port_start need "
+                                    "ports below net.ipv4.ip_unprivileged_port_start need "
                                     "CAP_NET_BIND_SERVICE: take a higher port, grant it, or lower "
-                                    "that sysctl.");
+                                    "that sysctl");
         case EADDRNOTAVAIL:
                 return error_remedy(error,
-                                    "No interface has this address (see: ip address). Use one "
-                                    "that exists, or *:%u for all.",
+                                    "no interface has this address (see: ip address); use one "
+                                    "that exists, or *:%u for all",
                                     port_of(config));
         case EAFNOSUPPORT:
                 return error_remedy(error,
-                                    "This kernel or container has no IPv6: use an IPv4 address.");
+                                    "this kernel or container has no IPv6: use an IPv4 address");
         default:
                 return -code;
         }
@@ -117,15 +117,15 @@ static int remove_stale(const struct config_listener *config, struct error *erro
         if (!S_ISSOCK(before.st_mode)) {
                 error_set(error, EEXIST, "%s is not a socket", path);
                 return error_remedy(error,
-                                    "Nothing but a stale socket is replaced: remove it, or choose "
-                                    "another path.");
+                                    "nothing but a stale socket is replaced: remove it, or choose "
+                                    "another path");
         }
         r = find_owner(config);
         if (r == -EADDRINUSE)
                 return in_use(config, error);
         if (r < 0) {
                 error_set(error, -r, "asking whether anybody listens on %s", path);
-                return error_remedy(error, "Remove the socket if nobody does.");
+                return error_remedy(error, "remove the socket if nobody does");
         }
         /* Another one that starts at the same time may have put its own there meanwhile. */
         if (lstat(path, &after) < 0)

@@ -56,6 +56,12 @@ static void put(struct line *line, const char *format, ...)
                 line->size += (size_t)n < left ? (size_t)n : left - 1;
 }
 
+static void put_bytes(struct line *line, const void *bytes, size_t size)
+{
+        memcpy(line->data + line->size, bytes, size);
+        line->size += size;
+}
+
 /* The code point at `at`, and how many bytes it takes. What is not UTF-8 (overlong forms, surrogates and
  * numbers beyond the last one included) is a U+FFFD for each byte. */
 static size_t utf8_next(const unsigned char *at, size_t left, uint32_t *ret_point)
@@ -111,9 +117,9 @@ static void put_point(struct line *line, uint32_t point, const unsigned char *by
         else if (is_control(point))
                 put(line, "\\u%04x", point);
         else if (point == 0xfffd)
-                put(line, "\xef\xbf\xbd");
+                put_bytes(line, "\xef\xbf\xbd", 3);
         else
-                put(line, "%.*s", (int)length, (const char *)bytes);
+                put_bytes(line, bytes, length);
 }
 
 static void put_escaped(struct line *line, const char *text, size_t length, bool quoted)

@@ -280,7 +280,7 @@ static int pause_reading(struct output *output, uint64_t now)
         wait = budget_wait(sink->budget, part, now);
         r = sd_event_add_time_relative(event, &output->pause, CLOCK_MONOTONIC, wait, ACCURACY,
                                        on_pause, output);
-        /* Without a timer nothing would wake it: rather over the rate than silent for ever. */
+        /* Without a timer the pipe stays on, and we come here again until there is enough. */
         if (r < 0)
                 return 0;
         if (is_due(&sink->throttled_us, now))
@@ -323,8 +323,8 @@ int output_create(sd_event *event, struct output_sink *sink, struct output **ret
         if (pipe2(fds, O_CLOEXEC) < 0) {
                 error_set(error, errno, "a pipe for %s", sink->stream);
                 return error_remedy(error,
-                                    "Each process needs two pipes: raise the limit of open files "
-                                    "(ulimit -n, LimitNOFILE=), or lower \"processes\".");
+                                    "each process needs two pipes: raise the limit of open files "
+                                    "(ulimit -n, LimitNOFILE=), or lower \"processes\"");
         }
         reader = fds[0];
         writer = fds[1];

@@ -41,7 +41,7 @@ static int follow(struct walk *walk, int link, const char *name, const char *aft
         if (st.st_uid != 0 && st.st_uid != geteuid()) {
                 error_set(error, ELOOP, "%s is a symbolic link of user %u, which is not followed",
                           name, st.st_uid);
-                return error_remedy(error, "Name a directory that only root or you can write to.");
+                return error_remedy(error, "name a directory that only root or you can write to");
         }
         if (++walk->links > LINKS_MAX)
                 return error_set(error, ELOOP, "%s", name);
@@ -143,6 +143,6 @@ int output_file_open(const char *path, struct error *error)
                 return fd;
         error_prefix(error, "opening %s for output", path);
         return error_remedy(error,
-                            "Name a file in an existing directory that clade may write to, or "
-                            "leave the option out: the lines then go into clade's log.");
+                            "name a file in an existing directory that clade may write to, or "
+                            "leave the option out: the lines then go into clade's log");
 }
