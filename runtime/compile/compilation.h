@@ -19,6 +19,7 @@ struct compilation {
         struct launch *launch;
         struct plan *plan; /* the launch's */
         struct root root;
+        size_t template_end; /* the first entry that is not the template's */
 };
 
 /* "configuration /applications/a/...: " in front of an error. */

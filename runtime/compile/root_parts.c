@@ -49,6 +49,7 @@ static int add_template(struct compilation *compilation, struct error *error)
         int r;
 
         r = template_add(&compilation->root, &context, application->isolation.rootfs, error);
+        compilation->template_end = compilation->plan->entry_count;
         return r < 0 ? error_at(error, compilation, "/isolation/rootfs") : 0;
 }
 
@@ -134,33 +135,44 @@ static int add_paths(struct compilation *compilation, struct error *error)
         return 0;
 }
 
-/* It may be a directory that only the root has, such as /tmp. */
+/* Whether the template makes a directory there, such as /tmp. Those made since, on the way to some file of
+ * the application's, do not count: they stand for the host's. */
+static int is_the_templates(const struct compilation *compilation, const char *path, bool *ret_is,
+                            struct error *error)
+{
+        struct plan plan = *compilation->plan;
+        const struct root root = {.plan = &plan};
+        struct root_place place;
+        int r;
+
+        plan.entry_count = compilation->template_end;
+        r = root_walk(&root, path, true, &place, error);
+        if (r == 0)
+                *ret_is = !place.rest[0] && place.kind == ROOT_DIRECTORY && !place.host;
+        return r;
+}
+
 static int working_directory(struct compilation *compilation, const char *configured,
                              struct error *error)
 {
-        struct root_place place;
-        char path[PATH_MAX];
+        char path[PATH_MAX], real[PATH_MAX];
+        bool own = false;
+        struct stat st;
         int r;
 
         r = path_clean(configured, path, error);
+        if (r == 0 && compilation->plan->root)
+                r = is_the_templates(compilation, path, &own, error);
+        if (r < 0 || own)
+                return r;
+        r = source_look(path, real, &st, error);
         if (r < 0)
                 return r;
-        if (compilation->plan->root) {
-                r = root_walk(&compilation->root, path, true, &place, error);
-                if (r < 0)
-                        return r;
-                if (!place.rest[0] && place.kind == ROOT_DIRECTORY && !place.host)
-                        return 0;
-        }
-        r = show(compilation, path, path, error);
-        if (r < 0 || !compilation->plan->root)
-                return r;
-        r = root_walk(&compilation->root, path, true, &place, error);
-        if (r == 0 && place.kind != ROOT_DIRECTORY) {
+        if (!S_ISDIR(st.st_mode)) {
                 error_set(error, ENOTDIR, "%s", path);
                 return error_remedy(error, "name a directory");
         }
-        return r;
+        return show(compilation, path, path, error);
 }
 
 static int add_working_directory(struct compilation *compilation, struct error *error)

@@ -248,6 +248,28 @@ Test(compile, working_directory)
         must_refuse("/working_directory", "open of /absent-here: No such file");
         fixture.application.working_directory = (char *)"/etc/passwd";
         must_refuse("/working_directory", "/etc/passwd: Not a directory");
+        fixture.application.isolation.rootfs = NULL;
+        must_refuse("/working_directory", "/etc/passwd: Not a directory");
+}
+
+/* The way to the program is made first; the directory is the host's all the same. */
+Test(compile, working_directory_around_the_program)
+{
+        struct config_value value;
+        char program[128];
+
+        fixture_directory(&fixture, "app");
+        fixture_file(&fixture, "app/serve", "#!");
+        snprintf(program, sizeof(program), "%s/app/serve", fixture.directory);
+        value = executable(program);
+        fixture.application.values = &value;
+        fixture.application.value_count = 1;
+        fixture.application.working_directory = (char *)fixture_path(&fixture, "app");
+        must_compile();
+        cr_expect_eq(
+                fixture_source(&fixture, fixture_entry(&fixture, fixture_path(&fixture, "app")))
+                        ->type,
+                S_IFDIR);
 }
 
 Test(compile, mounts)
@@ -387,8 +409,8 @@ Test(compile, landlock_by_abi)
                 cr_expect_eq(plan.worker_domain.handled_fs, rows[i].worker_fs, "row %zu", i);
                 cr_expect_eq(plan.worker_domain.root_allowed, rows[i].allowed, "row %zu", i);
                 /* Any worker's domain must be one: a ruleset that handles nothing is refused. */
-                cr_expect(plan.worker_domain.handled_fs ||
-                          plan.worker_domain.handled_net || plan.worker_domain.scoped);
+                cr_expect(plan.worker_domain.handled_fs || plan.worker_domain.handled_net ||
+                          plan.worker_domain.scoped);
                 fixture.application.isolation.unix_clients = true;
                 cr_expect_eq(compile_landlock(&compilation, rows[i].abi, &fixture.error),
                              rows[i].abi >= 4 ? 0 : -EOPNOTSUPP, "row %zu", i);
