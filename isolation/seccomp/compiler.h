@@ -16,6 +16,7 @@
 struct seccomp_request {
         bool own_network;  /* not the host's: guard the inherited sockets, which are the host's */
         bool unix_clients; /* connect() stays allowed (Landlock refuses TCP) */
+        bool tcp_confined; /* Landlock refuses bind and connect of TCP (ABI 4): bind() need not */
 };
 
 /* Programs and texts are allocated; the caller frees them with seccomp_filter_finish. */

@@ -95,6 +95,17 @@ static const struct guard network_guards[] = {
         {"ioctl", {{1, 0xffffff00, 0x8b00, false}}},
 };
 
+/* ... nor for taking the host's ports. An accepted connection that its client has reset has no port any
+ * more, lives in the host's network still, and can be bound there. The address lies in memory, but
+ * its length does not: those of inet are at least 16 bytes, netlink's (getifaddrs) are 12, and none
+ * is above 128. So where Landlock does not watch, longer names of unix sockets are refused as well. */
+static const struct guard bind_guards[] = {
+        {"bind", {HAS_BITS(2, 1u << 4)}},
+        {"bind", {HAS_BITS(2, 1u << 5)}},
+        {"bind", {HAS_BITS(2, 1u << 6)}},
+        {"bind", {HAS_BITS(2, 1u << 7)}},
+};
+
 static int add_guards(struct program *program, const struct guard *list, size_t count,
                       struct error *error)
 {
@@ -172,6 +183,8 @@ int seccomp_compile_guards(const struct seccomp_request *request, struct plan_fi
                 r = guard_sockets(&program, error);
         if (r == 0 && request->own_network)
                 r = add_guards(&program, network_guards, ARRAY_SIZE(network_guards), error);
+        if (r == 0 && request->own_network && !request->tcp_confined)
+                r = add_guards(&program, bind_guards, ARRAY_SIZE(bind_guards), error);
         if (r < 0) {
                 program_abandon(&program);
                 return r;

@@ -113,6 +113,7 @@ static int filters(struct compilation *compilation, struct error *error)
         const struct seccomp_request request = {
                 .own_network = isolation->network != CONFIG_NETWORK_HOST,
                 .unix_clients = isolation->unix_clients,
+                .tcp_confined = compilation->plan->prototype_domain.handled_net != 0,
         };
         struct plan *plan = compilation->plan;
         const struct {

@@ -47,7 +47,7 @@ enum stack { PROFILE = 1, GUARDS = 2, PROTOTYPE = 3, DIFFERENCE = 4, WORKER = 7 
 static const struct seccomp_request requests[EACH] = {
         [HOST_NETWORK] = {.own_network = false},
         [OWN_NETWORK] = {.own_network = true},
-        [UNIX_CLIENTS] = {.own_network = true, .unix_clients = true},
+        [UNIX_CLIENTS] = {.own_network = true, .unix_clients = true, .tcp_confined = true},
 };
 
 static struct plan_filter filters[EACH][EACH];
@@ -220,6 +220,12 @@ static const struct row rows[] = {
         {"row 46: sctp", HOST_NETWORK, PROTOTYPE, 0, SYS_socket, {HIGH | AF_INET6, 1, HIGH | 132}, NO},
 
         {"row 61: connect", OWN_NETWORK, PROTOTYPE, 0, SYS_connect, {ANY_ARGS}, NO},
+        {"row 49: a port of the host's", OWN_NETWORK, WORKER, 0, SYS_bind, {3, 4711, 16}, NO},
+        {"row 49: inet6, high bits", OWN_NETWORK, WORKER, 0, SYS_bind, {3, 4711, HIGH | 28}, NO},
+        {"row 49: the longest", OWN_NETWORK, WORKER, 0, SYS_bind, {3, 4711, 128}, NO},
+        {"getifaddrs", OWN_NETWORK, WORKER, 0, SYS_bind, {3, 4711, 12}, ALLOW},
+        {"bind where Landlock watches", UNIX_CLIENTS, WORKER, 0, SYS_bind, {3, 4711, 16}, ALLOW},
+        {"bind, host's network", HOST_NETWORK, WORKER, 0, SYS_bind, {3, 4711, 16}, ALLOW},
         {"connect, unix clients", UNIX_CLIENTS, PROTOTYPE, 0, SYS_connect, {ANY_ARGS}, ALLOW},
         {"connect, host's network", HOST_NETWORK, PROTOTYPE, 0, SYS_connect, {ANY_ARGS}, ALLOW},
         {"row 61", OWN_NETWORK, PROTOTYPE, 0, SYS_sendto, {3, 0, 0, MSG_FASTOPEN}, NO},

@@ -1,6 +1,7 @@
 /* The finished programs in a real kernel: a child installs what a worker has and tries things. */
 #include <criterion/criterion.h>
 
+#include <asm/byteorder.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -150,6 +151,66 @@ Test(seccomp_live, answers_of_the_kernel)
 
         cr_assert(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
         cr_expect_eq(WEXITSTATUS(status), 0, "%d went wrong", WEXITSTATUS(status));
+}
+
+union address {
+        struct sockaddr generic;
+        struct sockaddr_in inet;
+};
+
+/* Of the loopback interface; the kernel chooses a port. */
+static const union address loopback = {
+        .inet = {.sin_family = AF_INET, .sin_addr.s_addr = __constant_htonl(INADDR_LOOPBACK)},
+};
+
+static int bind_it(int fd)
+{
+        return bind(fd, &loopback.generic, sizeof(loopback)) < 0 ? errno : 0;
+}
+
+/* A connection that was accepted here and reset by its client. */
+static int reset_connection(void)
+{
+        const struct linger at_once = {.l_onoff = 1};
+        cleanup_fd int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        union address address;
+        socklen_t length = sizeof(address);
+        int accepted;
+        char byte;
+
+        cr_assert_eq(bind_it(listener), 0);
+        cr_assert_eq(listen(listener, 1), 0);
+        cr_assert_eq(getsockname(listener, &address.generic, &length), 0);
+        cr_assert_eq(connect(client, &address.generic, length), 0);
+        accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        cr_assert_geq(accepted, 0);
+        cr_assert_eq(setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+        close(client);
+        cr_assert_eq(read(accepted, &byte, 1), -1);
+        cr_assert_eq(errno, ECONNRESET);
+        return accepted;
+}
+
+static int reset_fd;
+
+static int bind_the_reset_one(void)
+{
+        return bind_it(reset_fd);
+}
+
+/* It is of the network namespace that it was accepted in, whatever the worker's own is. */
+Test(seccomp_live, a_reset_connection_takes_no_port)
+{
+        cleanup_fd int unguarded = reset_connection();
+        cleanup_fd int guarded = reset_connection();
+        int status;
+
+        cr_assert_eq(bind_it(unguarded), 0, "without the filter this is possible");
+        reset_fd = guarded;
+        status = under_filters(bind_the_reset_one);
+        cr_assert(WIFEXITED(status));
+        cr_expect_eq(WEXITSTATUS(status), EPERM);
 }
 
 #ifdef __x86_64__
