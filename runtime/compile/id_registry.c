@@ -149,7 +149,7 @@ static int check_still_private(const struct id_registry *registry, const struct 
 
         if (r < 0 || !name[0])
                 return r;
-        error_set(error, EEXIST, "id %u, which belongs to this application, is now also the %s",
+        error_say(error, EEXIST, "id %u, which belongs to this application, is now also the %s",
                   entry->id, name);
         return error_remedy(error,
                             "give that account another id, or remove the application's line from "
@@ -185,7 +185,7 @@ int id_registry_assign(struct id_registry *registry, const struct id_range *rang
         if (r < 0)
                 return r;
         if (!found) {
-                error_set(error, ENOSPC, "all ids from %u to %u are taken", range->first,
+                error_say(error, ENOSPC, "all ids from %u to %u are taken", range->first,
                           range->first + (range->count - 1));
                 return error_remedy(error,
                                     "make the range larger (settings.id_range; without root, "

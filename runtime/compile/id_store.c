@@ -255,7 +255,7 @@ static int check_trusted(const struct id_registry *registry, int fd, mode_t type
         }
         if (st.st_uid == geteuid() && !(st.st_mode & 022))
                 return 0;
-        error_set(error, EPERM,
+        error_say(error, EPERM,
                   "%s%s has owner %u and mode %04o, so others can change who owns what",
                   registry->directory, name, st.st_uid, st.st_mode & 07777);
         return error_remedy(error,
@@ -319,7 +319,7 @@ static int lock_file(struct id_registry *registry, struct error *error)
                 if (r < 0)
                         return r;
         }
-        return error_set(error, EBUSY, "%s/" FILE_NAME " is being replaced again and again",
+        return error_say(error, EBUSY, "%s/" FILE_NAME " is being replaced again and again",
                          registry->directory);
 }
 

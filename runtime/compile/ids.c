@@ -37,7 +37,7 @@ static int check_root(struct error *error)
 {
         if (has_capability(CAP_SETUID) && has_capability(CAP_SETGID))
                 return 0;
-        error_set(error, EPERM,
+        error_say(error, EPERM,
                   "user 0 without CAP_SETUID and CAP_SETGID has no id for an application "
                   "but its own, and no application ever gets 0");
         return error_remedy(error,
@@ -112,7 +112,7 @@ static int user_state(bool make, char *ret_path, size_t room, struct error *erro
         } else if (home && home[0] == '/') {
                 n = snprintf(ret_path, room, "%s/.local/state/clade", home);
         } else {
-                error_set(error, ENOENT, "there is no place to remember ids: no home directory");
+                error_say(error, ENOENT, "there is no place to remember ids: no home directory");
                 return error_remedy(error, "set XDG_STATE_HOME to a directory of yours");
         }
         if (n < 0 || (size_t)n >= room)

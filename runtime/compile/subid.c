@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,14 +86,19 @@ int subid_find(const char *file, const char *name, uid_t uid, struct subid_range
         return 0;
 }
 
-/* One line of a map: how far beyond `id` it reaches; 0 when it does not contain it. */
+/* One line of a map, "INSIDE OUTSIDE COUNT" padded with spaces: how far beyond `id` it reaches; 0 when it
+ * does not contain it. */
 static uint64_t reach(const char *line, uint64_t id)
 {
-        uint64_t inside, outside, count;
+        uint64_t numbers[3];
+        char *end;
 
-        if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64, &inside, &outside, &count) != 3)
-                return 0;
-        return id >= inside && id - inside < count ? inside + count : 0;
+        for (size_t i = 0; i < ARRAY_SIZE(numbers); i++, line = end) {
+                numbers[i] = strtoull(line, &end, 10);
+                if (end == line)
+                        return 0;
+        }
+        return id >= numbers[0] && id - numbers[0] < numbers[2] ? numbers[0] + numbers[2] : 0;
 }
 
 int subid_mapped(const char *map, uint32_t first, uint32_t count, bool *ret_mapped,

@@ -115,7 +115,7 @@ static int remove_stale(const struct config_listener *config, struct error *erro
         if (lstat(path, &before) < 0)
                 return errno == ENOENT ? 0 : bind_failed(config, errno, error);
         if (!S_ISSOCK(before.st_mode)) {
-                error_set(error, EEXIST, "%s is not a socket", path);
+                error_say(error, EEXIST, "%s is not a socket", path);
                 return error_remedy(error,
                                     "nothing but a stale socket is replaced: remove it, or choose "
                                     "another path");

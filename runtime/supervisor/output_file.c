@@ -39,7 +39,7 @@ static int follow(struct walk *walk, int link, const char *name, const char *aft
         if (fstat(link, &st) < 0)
                 return error_set(error, errno, "fstat of %s", name);
         if (st.st_uid != 0 && st.st_uid != geteuid()) {
-                error_set(error, ELOOP, "%s is a symbolic link of user %u, which is not followed",
+                error_say(error, ELOOP, "%s is a symbolic link of user %u, which is not followed",
                           name, st.st_uid);
                 return error_remedy(error, "name a directory that only root or you can write to");
         }

@@ -129,6 +129,9 @@ Test(log, text)
                   "%s", capture.text);
 }
 
+/* As bytes, since a compiler rightly warns of it in a literal. */
+static const char right_to_left[] = {'\xe2', '\x80', '\xae', '\0'};
+
 /* Each row: what a tenant may write, and what a reader of the JSON gets. */
 static const struct {
         const char *bytes;
@@ -143,7 +146,7 @@ static const struct {
          "\xc2\x9b"
          "2J",
          "\\u009b2J"},
-        {"\xe2\x80\xae", 3, "\xe2\x80\xae", "\\u202e"},
+        {right_to_left, 3, right_to_left, "\\u202e"},
         {"\xe2\x80\xa8", 3, "\xe2\x80\xa8", "\\u2028"},
         {"\"},{\"", 5, "\"},{\"", "\"},{\""},
         {"\\n", 2, "\\n", "\\n"},
