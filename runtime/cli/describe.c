@@ -225,13 +225,14 @@ json_t *describe_launch(const struct launch *launch, const struct config_applica
                           describe_landlock(&plan->prototype_domain), "worker",
                           describe_landlock(&plan->worker_domain), "seccomp", "prototype",
                           describe_filters(plan), "worker", describe_filter(&plan->worker_filter));
-        if (!object || !isolation || json_object_update(object, isolation) < 0) {
+        json_object_update(object, isolation);
+        json_object_set_new(object, "steps", describe_steps(plan, isolation_describe));
+        json_object_set_new(object, "worker_steps",
+                            describe_steps(plan, isolation_describe_worker));
+        if (!isolation) {
                 json_decref(object);
                 object = NULL;
         }
         json_decref(isolation);
-        json_object_set_new(object, "steps", describe_steps(plan, isolation_describe));
-        json_object_set_new(object, "worker_steps",
-                            describe_steps(plan, isolation_describe_worker));
         return object;
 }
