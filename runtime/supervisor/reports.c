@@ -34,7 +34,7 @@ static void clean_error(struct error *error)
 {
         error->text[sizeof(error->text) - 1] = '\0';
         error->remedy[sizeof(error->remedy) - 1] = '\0';
-        if (error->code < 0 || error->code > 4095)
+        if (error->code <= 0 || error->code > 4095)
                 error->code = EIO;
 }
 

@@ -24,6 +24,9 @@
 #include "runtime/supervisor/pids.h"
 #include "runtime/supervisor/privileges.h"
 
+/* timeout(1) and some shells signal a process and then its group: that is one wish, not two. */
+#define AGAIN_US UINT64_C(500000)
+
 static void stop_all(struct supervisor *supervisor, enum application_event event)
 {
         supervisor->stopping = true;
@@ -35,9 +38,14 @@ static void stop_all(struct supervisor *supervisor, enum application_event event
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct supervisor *supervisor = userdata;
-        bool now = info->ssi_signo == SIGQUIT || supervisor->stopping;
+        uint64_t time = now_us(supervisor);
+        bool again = supervisor->stopping && time - supervisor->stopped_us >= AGAIN_US;
+        bool now = info->ssi_signo == SIGQUIT || again;
 
         (void)source;
+        if (supervisor->stopping && !now)
+                return 0;
+        supervisor->stopped_us = time;
         log_event(&supervisor->log, LOG_INFO, "stopping", NULL,
                   LOG_NUMBER("signal", info->ssi_signo), LOG_TEXT_FIELD("how", now ? "now" : "finish"));
         stop_all(supervisor, now ? APPLICATION_STOP_NOW : APPLICATION_STOP);

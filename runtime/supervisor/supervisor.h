@@ -33,6 +33,7 @@ struct supervisor {
         struct application **applications;
         size_t application_count;
         bool stopping;
+        uint64_t stopped_us; /* when it was last told so; monotonic */
         int status; /* exit status of `clade run` */
 };
 
