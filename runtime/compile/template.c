@@ -154,55 +154,6 @@ static int add_directory(struct reading *reading, const struct item *item, struc
         return r < 0 ? r : root_add(reading->root, &entry, error);
 }
 
-/* Puts the application's names in place of ${user} and the like. */
-static int expand(const struct template_context *context, const char *text, char **ret_text,
-                  struct error *error)
-{
-        const struct {
-                const char *name, *text;
-                uint32_t number;
-        } variables[] = {
-                {"application", context->application, 0},
-                {"user", context->user, 0},
-                {"group", context->group, 0},
-                {"uid", NULL, context->uid},
-                {"gid", NULL, context->gid},
-        };
-        cleanup_file FILE *out = NULL;
-        size_t size;
-
-        out = open_memstream(ret_text, &size);
-        if (!out)
-                return error_set(error, errno, "content");
-        while (*text) {
-                size_t plain = strcspn(text, "$"), length, i;
-
-                fwrite(text, 1, plain, out);
-                text += plain;
-                if (text[0] == '$' && text[1] != '{')
-                        fputc(*text++, out);
-                if (text[0] != '$' || text[1] != '{')
-                        continue;
-                length = strcspn(text + 2, "}");
-                for (i = 0; i < COUNT(variables); i++)
-                        if (strlen(variables[i].name) == length &&
-                            strncmp(variables[i].name, text + 2, length) == 0)
-                                break;
-                if (i == COUNT(variables) || !text[2 + length]) {
-                        error_say(error, EINVAL, "content: unknown variable \"%.*s\"",
-                                  (int)(length < 64 ? length + 3 : 64), text);
-                        return error_remedy(error, "known are ${application}, ${user}, ${group}, "
-                                                   "${uid} and ${gid}");
-                }
-                if (variables[i].text)
-                        fputs(variables[i].text, out);
-                else
-                        fprintf(out, "%u", variables[i].number);
-                text += length + 3;
-        }
-        return fflush(out) == 0 ? 0 : error_set(error, errno, "content");
-}
-
 static int add_file(struct reading *reading, const struct item *item, struct error *error)
 {
         struct plan_entry entry = {.kind = PLAN_FILE, .target = (char *)item->path};
@@ -212,7 +163,7 @@ static int add_file(struct reading *reading, const struct item *item, struct err
         r = mode_of(item, 0644, &entry.mode, error);
         if (r < 0)
                 return r;
-        r = expand(reading->context, text_of(item, "content"), &content, error);
+        r = template_expand(reading->context, text_of(item, "content"), &content, error);
         if (r < 0)
                 return r;
         entry.content = content;

@@ -33,3 +33,8 @@ int library_add(struct root *root, const char *name, struct error *error);
 
 /* Adds `path` as it is on the host: a symlink where it is one there, else a read-only bind. */
 int mirror_add(struct root *root, const char *path, struct error *error);
+
+/* `text` with the application's names in place of ${user} and the like; the caller frees *ret_text, also
+ * after an error. */
+int template_expand(const struct template_context *context, const char *text, char **ret_text,
+                    struct error *error);
