@@ -24,6 +24,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         (void)source;
         (void)usec;
         worker_event(worker, worker->state == WORKER_WAITING ? WORKER_WANTED : WORKER_OVERDUE);
+        incarnation_flush(worker->application); /* no report may follow that would do it */
         return 0;
 }
 
