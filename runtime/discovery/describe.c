@@ -40,6 +40,9 @@ static int put(char *field, size_t size, const char *text, const char *what, str
 /* --- what the module calls ------------------------------------------------------------------- */
 
 static int host_fail(struct clade_failure *failure, int code, const char *remedy,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static int host_fail(struct clade_failure *failure, int code, const char *remedy,
                      const char *format, ...)
 {
         char text[ERROR_TEXT_SIZE];

@@ -34,6 +34,9 @@ struct outcome {
 };
 
 static int host_fail(struct clade_failure *failure, int code, const char *remedy,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static int host_fail(struct clade_failure *failure, int code, const char *remedy,
                      const char *format, ...)
 {
         char text[ERROR_TEXT_SIZE];
