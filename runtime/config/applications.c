@@ -145,7 +145,8 @@ static const struct schema application_schema = {
         .offer = offer_options,
 };
 
-static void check_name(struct reader *reader, const struct node *node)
+/* False when it is none. */
+static bool check_name(struct reader *reader, const struct node *node)
 {
         static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                       "0123456789._-";
@@ -153,12 +154,14 @@ static void check_name(struct reader *reader, const struct node *node)
         size_t length = strlen(name);
         struct quoted quoted;
 
-        if (length == 0 || length > NAME_LENGTH_MAX || strspn(name, letters) < length ||
-            name[0] == '.' || name[0] == '-')
-                fault_key(reader, node,
-                          "%s is no name of an application: expected 1 to %d letters, digits, "
-                          "\".\", \"_\" and \"-\", and neither \".\" nor \"-\" at its beginning",
-                          text_quote(&quoted, name), NAME_LENGTH_MAX);
+        if (length > 0 && length <= NAME_LENGTH_MAX && strspn(name, letters) == length &&
+            name[0] != '.' && name[0] != '-')
+                return true;
+        fault_key(reader, node,
+                  "%s is no name of an application: expected 1 to %d letters, digits, "
+                  "\".\", \"_\" and \"-\", and neither \".\" nor \"-\" at its beginning",
+                  text_quote(&quoted, name), NAME_LENGTH_MAX);
+        return false;
 }
 
 static void application_defaults(struct reader *reader, const struct node *node,
@@ -179,9 +182,10 @@ static void application_defaults(struct reader *reader, const struct node *node,
 static void read_application(struct reader *reader, const struct node *node,
                              struct config_application *application)
 {
-        check_name(reader, node);
+        bool named = check_name(reader, node);
+
         application_defaults(reader, node, application);
-        if (reader->error)
+        if (reader->error || (!named && strlen(node->key) > READER_NAME_MAX))
                 return;
         if (read_object(reader, node, &application_schema, application))
                 check_options(reader, node, application);

@@ -123,6 +123,8 @@ static void read_listener(struct reader *reader, const struct node *node, struct
             0) {
                 fault_key(reader, node, "%s is no address to listen on: %s%s%s", quoted.text,
                           error.text, error.remedy[0] ? "; " : "", error.remedy);
+                if (strlen(node->key) > READER_NAME_MAX)
+                        return;
         } else {
                 holder = take_address(reader, draft->taken, listener);
                 if (holder)

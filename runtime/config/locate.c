@@ -20,6 +20,13 @@ struct frame {
         struct mark entered; /* of the container: its key, or itself where it has none */
 };
 
+/* Something that is looked for. By length first, so that a path with a very long key in it is compared byte
+ * by byte only with what can be equal. */
+struct target {
+        struct locate_query *query;
+        size_t length; /* of its pointer */
+};
+
 enum expecting { EXPECT_VALUE, EXPECT_FIRST_ELEMENT, EXPECT_KEY, EXPECT_COLON, EXPECT_MORE };
 
 struct scanner {
@@ -35,8 +42,8 @@ struct scanner {
         size_t depth, frame_room;
         struct mark open; /* of the value that is open */
 
-        struct locate_query **queries; /* sorted by pointer */
-        size_t query_count;
+        struct target *targets; /* sorted */
+        size_t target_count;
 };
 
 static void scanner_finish(struct scanner *scanner)
@@ -272,32 +279,46 @@ static bool enter(struct scanner *scanner, bool object)
         return true;
 }
 
+static int compare_target(const struct target *target, const char *pointer, size_t length)
+{
+        if (target->length != length)
+                return target->length < length ? -1 : 1;
+        return memcmp(target->query->pointer, pointer, length);
+}
+
 /* Answers the queries whose pointer is the path. */
 static void answer(struct scanner *scanner, struct mark key, struct mark value)
 {
-        size_t low = 0, high = scanner->query_count;
+        size_t low = 0, high = scanner->target_count;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
-                if (strcmp(scanner->queries[middle]->pointer, scanner->path) < 0)
+                if (compare_target(&scanner->targets[middle], scanner->path, scanner->path_length) <
+                    0)
                         low = middle + 1;
                 else
                         high = middle;
         }
-        for (; low < scanner->query_count; low++) {
-                struct locate_query *query = scanner->queries[low];
+        for (; low < scanner->target_count; low++) {
+                const struct target *target = &scanner->targets[low];
 
-                if (strcmp(query->pointer, scanner->path) != 0)
+                if (compare_target(target, scanner->path, scanner->path_length) != 0)
                         break;
-                query->line = query->key ? key.line : value.line;
-                query->column = query->key ? key.column : value.column;
+                target->query->line = target->query->key ? key.line : value.line;
+                target->query->column = target->query->key ? key.column : value.column;
         }
+}
+
+/* The innermost container; NULL outside of all. */
+static struct frame *innermost(const struct scanner *scanner)
+{
+        return scanner->frames && scanner->depth ? &scanner->frames[scanner->depth - 1] : NULL;
 }
 
 static bool scan_value(struct scanner *scanner)
 {
-        struct frame *top = scanner->depth ? &scanner->frames[scanner->depth - 1] : NULL;
+        struct frame *top = innermost(scanner);
         int c = peek(scanner);
 
         if (top && !top->object && !path_index(scanner, top->next++))
@@ -314,8 +335,11 @@ static bool scan_value(struct scanner *scanner)
 /* Out of the container, which itself stays open until its own successor comes. */
 static bool leave(struct scanner *scanner)
 {
-        const struct frame *top = &scanner->frames[--scanner->depth];
+        const struct frame *top = innermost(scanner);
 
+        if (!top)
+                return false;
+        scanner->depth--;
         path_cut(scanner, top->path_length);
         scanner->open = top->entered;
         scanner->expecting = EXPECT_MORE;
@@ -325,7 +349,7 @@ static bool leave(struct scanner *scanner)
 
 static bool scan_more(struct scanner *scanner)
 {
-        const struct frame *top = scanner->depth ? &scanner->frames[scanner->depth - 1] : NULL;
+        const struct frame *top = innermost(scanner);
         int c = peek(scanner);
 
         if (!top)
@@ -386,26 +410,27 @@ static int scan_all(struct scanner *scanner)
         return scanner->error;
 }
 
-static int compare_queries(const void *a, const void *b)
+static int compare_targets(const void *a, const void *b)
 {
-        return strcmp((*(struct locate_query *const *)a)->pointer,
-                      (*(struct locate_query *const *)b)->pointer);
+        const struct target *other = b;
+
+        return compare_target(a, other->query->pointer, other->length);
 }
 
 int locate(const char *text, size_t size, struct locate_query *queries, size_t count)
 {
-        struct scanner scanner = {.text = text, .size = size, .query_count = count};
-        cleanup_free struct locate_query **sorted = calloc(count ? count : 1, sizeof(*sorted));
+        struct scanner scanner = {.text = text, .size = size, .target_count = count};
+        cleanup_free struct target *targets = calloc(count ? count : 1, sizeof(*targets));
         int r;
 
-        if (!sorted)
+        if (!targets)
                 return -ENOMEM;
         for (size_t i = 0; i < count; i++) {
                 queries[i].line = queries[i].column = 0;
-                sorted[i] = &queries[i];
+                targets[i] = (struct target){&queries[i], strlen(queries[i].pointer)};
         }
-        qsort(sorted, count, sizeof(*sorted), compare_queries);
-        scanner.queries = sorted;
+        qsort(targets, count, sizeof(*targets), compare_targets);
+        scanner.targets = targets;
         r = scan_all(&scanner);
         scanner_finish(&scanner);
         return r;

@@ -115,8 +115,11 @@ void read_mounts(struct reader *reader, const struct node *node, struct config_i
         }
         isolation->mounts = calloc(count + 1, sizeof(*isolation->mounts));
         destinations = json_object();
-        if (!isolation->mounts || !destinations)
+        if (!isolation->mounts || !destinations) {
+                json_decref(destinations);
                 reader_no_memory(reader);
+                return;
+        }
         for (size_t i = 0; i < count && !reader->error; i++) {
                 const struct node mount = NODE_ELEMENT(node, i);
 

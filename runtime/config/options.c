@@ -65,11 +65,9 @@ static void read_choice(struct reader *reader, const struct node *node, const ch
         store_string(reader, member, string);
 }
 
-/* True when there is a value now. */
-static bool read_value(struct reader *reader, const struct node *node,
+static void read_value(struct reader *reader, const struct node *node,
                        const struct catalogue_option *option, struct config_value *value)
 {
-        size_t faults = reader->fault_count + reader->left_out;
         const struct integer_rule range = {option->minimum, option->maximum, NULL};
         bool truth = false;
 
@@ -91,7 +89,6 @@ static bool read_value(struct reader *reader, const struct node *node,
                 read_strings(reader, node, &value->strings, NULL);
                 break;
         }
-        return reader->fault_count + reader->left_out == faults;
 }
 
 static void add_value(struct reader *reader, const struct node *node,

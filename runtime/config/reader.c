@@ -182,7 +182,7 @@ bool read_object(struct reader *reader, const struct node *node, const struct sc
                  void *target)
 {
         const char *name;
-        json_t *json;
+        json_t *value = NULL;
 
         if (!json_is_object(node->json)) {
                 struct quoted found;
@@ -202,8 +202,8 @@ bool read_object(struct reader *reader, const struct node *node, const struct sc
                         fault_value(reader, node, "\"%s\" is missing in %s: expected %s", key->name,
                                     schema->what, key->required);
         }
-        json_object_foreach (node->json, name, json) {
-                const struct node member = NODE_MEMBER(node, name, json);
+        json_object_foreach (node->json, name, value) {
+                const struct node member = NODE_MEMBER(node, name, value);
 
                 if (in_schema(schema, name) ||
                     (schema->other && schema->other(reader, &member, target)))

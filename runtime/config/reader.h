@@ -23,6 +23,9 @@
  * and a hostile file must not make us remember millions. */
 #define READER_FAULTS_MAX 1000
 
+/* Below a bad name of more bytes nothing is looked at: each fault there would repeat it in its pointer. */
+#define READER_NAME_MAX 1024
+
 struct fault {
         char *pointer;
         char *text;

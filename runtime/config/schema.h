@@ -24,10 +24,10 @@ void read_environment(struct reader *reader, const struct node *node, void *memb
 void read_isolation(struct reader *reader, const struct node *node, void *member, const void *rule);
 void isolation_defaults(struct reader *reader, struct config_isolation *isolation);
 
-/* The options that the module of an application declares; true when the key is one. */
-bool read_option(struct reader *reader, const struct node *node, void *application);
-void offer_options(const struct reader *reader, const void *application,
-                   struct suggestion *suggestion);
+/* The options that the module of an application declares; true when the key is one.
+ * target: struct config_application */
+bool read_option(struct reader *reader, const struct node *node, void *target);
+void offer_options(const struct reader *reader, const void *target, struct suggestion *suggestion);
 /* Afterwards: what is required and missing. `node` is the application. */
 void check_options(struct reader *reader, const struct node *node,
                    struct config_application *application);

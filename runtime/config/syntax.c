@@ -92,6 +92,11 @@ static int add_error(const char *file, const json_error_t *error, struct locate_
                                help ? "; " : "", help ? help : "");
 }
 
+static bool is_space(char c)
+{
+        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* What can be said before parsing: 0 when it is nothing. */
 static int check_bytes(const char *file, const char *text, size_t size,
                        struct diagnostics *diagnostics)
@@ -105,7 +110,7 @@ static int check_bytes(const char *file, const char *text, size_t size,
                         r = diagnostics_add(diagnostics, file, 1, 1, "", "%s", encodings[i].text);
                         return r < 0 ? r : -EINVAL;
                 }
-        while (space < size && memchr(" \t\r\n", text[space], 4))
+        while (space < size && is_space(text[space]))
                 space++;
         if (space < size)
                 return 0;

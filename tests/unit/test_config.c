@@ -193,6 +193,33 @@ Test(config, a_large_file_full_of_errors_is_refused_quickly, .timeout = 60)
         diagnostics_finish(&diagnostics);
 }
 
+/* One error each, though every value below has the long name in its pointer. */
+Test(config, long_names_with_much_in_them_are_refused_quickly, .timeout = 60)
+{
+        enum { NAME = 1 << 20, VALUES = 250000 };
+        static const char *const starts[] = {"", "\"listeners\":{", "\"applications\":{"};
+        cleanup_free char *name = calloc(1, NAME + 1);
+
+        memset(name, 'n', NAME);
+        for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+                cleanup_free char *text = NULL;
+                size_t size = 0;
+                FILE *stream = open_memstream(&text, &size);
+                struct diagnostics diagnostics;
+
+                fprintf(stream, "{%s\"%s\":{\"a\":0", starts[i], name);
+                for (int value = 0; value < VALUES; value++)
+                        fprintf(stream, ",\"%d\":0", value);
+                fprintf(stream, "}%s%s}", starts[i][0] ? "}" : "",
+                        strstr(starts[i], "app") ? "" : ",\"applications\":{}");
+                fclose(stream);
+                cr_assert_leq(size, CONFIG_FILE_MAX, "%zu", size);
+                diagnostics = parse(text, size, -EINVAL);
+                cr_expect_eq(diagnostics.count, 1);
+                diagnostics_finish(&diagnostics);
+        }
+}
+
 static void expect_unreadable(const char *path, int code, const char *words)
 {
         struct diagnostics diagnostics = {.count = 0};
