@@ -25,7 +25,7 @@ struct compile {
 /* A compiled application owns its launch's memory. */
 struct compiled;
 
-int compile_application(const struct compile *compile, size_t application,
-                        struct compiled **ret_compiled, struct error *error);
+int compile_application(const struct compile *compile, size_t index, struct compiled **ret_compiled,
+                        struct error *error);
 const struct launch *compiled_launch(const struct compiled *compiled);
 struct compiled *compiled_destroy(struct compiled *compiled); /* takes NULL */

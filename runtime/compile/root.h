@@ -52,8 +52,8 @@ int root_walk(const struct root *root, const char *path, bool follow, struct roo
 int root_add(struct root *root, const struct plan_entry *entry, struct error *error);
 
 /* Whether `path` inside leads to the very file that `st` describes on the host. */
-int root_shows(const struct root *root, const char *path, const struct stat *st, bool *ret_shows,
-               struct error *error);
+int root_shows(const struct root *root, const char *path, const struct stat *wanted,
+               bool *ret_shows, struct error *error);
 
 /* A new source for a host path: opened, looked at, resolved. Each bind has one of its own, as a tree can be
  * attached only once. The index into the plan's sources is in *ret_index, its status in *ret_st where wanted. */

@@ -269,6 +269,7 @@ static bool enter(struct scanner *scanner, bool object)
                 scanner->frames = frames;
                 scanner->frame_room = room;
         }
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): room for none is grown first */
         scanner->frames[scanner->depth++] = (struct frame){
                 .object = object,
                 .path_length = scanner->path_length,

@@ -92,6 +92,7 @@ static void check_destination(struct reader *reader, const struct node *node,
 static void read_mount(struct reader *reader, const struct node *node, struct config_mount *mount,
                        json_t *destinations)
 {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the list has been grown for it */
         mount->pointer = node_pointer(node);
         mount->options = calloc(1, sizeof(*mount->options));
         if (!mount->pointer || !mount->options) {
