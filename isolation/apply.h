@@ -21,8 +21,8 @@ struct isolation {
         const int *sources; /* plan->source_count descriptors: detached trees (open_tree(2)) */
         int tether;         /* a pipe whose writer is the process that we must not outlive, or -1 */
 
-        int root;            /* the new root, while it is assembled */
-        int worker_ruleset;  /* the Landlock ruleset that each worker enters; -1: none */
+        int root;           /* the new root, while it is assembled */
+        int worker_ruleset; /* the Landlock ruleset that each worker enters; -1: none */
 };
 
 /* Names for people and exit statuses for parents. They are part of the interface: they stand in

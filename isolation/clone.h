@@ -26,8 +26,8 @@
 
 struct isolation_clone {
         const struct plan *plan;
-        int executable;    /* opened for reading, executable by the plan's id */
-        char **arguments;  /* argv, NULL at the end */
+        int executable;   /* opened for reading, executable by the plan's id */
+        char **arguments; /* argv, NULL at the end */
         char **environment;
 
         /* Descriptors that the program gets as 0, 1, 2, ...; -1 leaves a number closed. The plan's

@@ -23,9 +23,10 @@ static int write_proc(pid_t pid, const char *name, const char *text, struct erro
         if (write(fd, text, strlen(text)) < 0) {
                 error_set(error, errno, "write of \"%s\" to %s", text, path);
                 if (errno == EPERM)
-                        error_remedy(error, "these ids are not ours to give: as root clade needs "
-                                            "CAP_SETUID and CAP_SETGID and an id range that its own "
-                                            "user namespace maps (settings.id_range)");
+                        error_remedy(error,
+                                     "these ids are not ours to give: as root clade needs "
+                                     "CAP_SETUID and CAP_SETGID and an id range that its own "
+                                     "user namespace maps (settings.id_range)");
                 return -error->code;
         }
         return 0;
@@ -42,8 +43,7 @@ static int write_map(pid_t pid, const char *name, const struct plan_id_map *map,
 
 /* newuidmap and newgidmap know by subuid(5) what this user may map. They are set-uid programs of the
  * host's, trusted, and done within a millisecond or two; what they say goes into our error. */
-static int run_helper(char *program, pid_t pid, const struct plan_id_map *map,
-                      struct error *error)
+static int run_helper(char *program, pid_t pid, const struct plan_id_map *map, struct error *error)
 {
         char numbers[4][16];
         char *arguments[] = {program, numbers[0], numbers[1], numbers[2], numbers[3], NULL};
@@ -89,8 +89,9 @@ static int run_helper(char *program, pid_t pid, const struct plan_id_map *map,
         said[strcspn(said, "\n")] = '\0';
         error_set(error, EPERM, "%s of %u %u %u failed (it says: %s)", program, map->inside,
                   map->outside, map->count, said);
-        return error_remedy(error, "look at /etc/subuid and /etc/subgid; the helpers must be set-uid "
-                                   "root and cannot work under no_new_privs");
+        return error_remedy(error,
+                            "look at /etc/subuid and /etc/subgid; the helpers must be set-uid "
+                            "root and cannot work under no_new_privs");
 }
 
 int idmap_write(pid_t pid, const struct plan_identity *identity, struct error *error)

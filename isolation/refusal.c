@@ -28,8 +28,9 @@ static long read_sysctl(const char *path)
 static void explain_eperm(struct error *error, uint64_t namespaces)
 {
         if (!(namespaces & CLONE_NEWUSER)) {
-                error_remedy(error, "without a user namespace the others need CAP_SYS_ADMIN: switch "
-                                    "isolation.namespaces.credential on, or run as root");
+                error_remedy(error,
+                             "without a user namespace the others need CAP_SYS_ADMIN: switch "
+                             "isolation.namespaces.credential on, or run as root");
                 return;
         }
         if (read_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0) {
@@ -38,14 +39,16 @@ static void explain_eperm(struct error *error, uint64_t namespaces)
                 return;
         }
         if (read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1) {
-                error_remedy(error, "AppArmor keeps user namespaces from programs without a profile: "
-                                    "give clade a profile with userns, or sysctl "
-                                    "kernel.apparmor_restrict_unprivileged_userns=0");
+                error_remedy(error,
+                             "AppArmor keeps user namespaces from programs without a profile: "
+                             "give clade a profile with userns, or sysctl "
+                             "kernel.apparmor_restrict_unprivileged_userns=0");
                 return;
         }
-        error_remedy(error, "a seccomp filter or a chroot around clade forbids it (containers do by "
-                            "default): allow clone3 and unshare with namespace flags in the "
-                            "container's profile");
+        error_remedy(error,
+                     "a seccomp filter or a chroot around clade forbids it (containers do by "
+                     "default): allow clone3 and unshare with namespace flags in the "
+                     "container's profile");
 }
 
 int refusal_explain(struct error *error, int code, uint64_t namespaces)
@@ -60,8 +63,9 @@ int refusal_explain(struct error *error, int code, uint64_t namespaces)
                 break;
         case ENOSPC:
         case EUSERS:
-                error_remedy(error, "a limit on namespaces is reached or zero: look at "
-                                    "/proc/sys/user/max_*_namespaces (user namespaces: %ld)",
+                error_remedy(error,
+                             "a limit on namespaces is reached or zero: look at "
+                             "/proc/sys/user/max_*_namespaces (user namespaces: %ld)",
                              read_sysctl("/proc/sys/user/max_user_namespaces"));
                 break;
         case EAGAIN:

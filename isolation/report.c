@@ -22,8 +22,10 @@ static const struct flag_name namespace_names[] = {
 };
 
 static const struct flag_name attribute_names[] = {
-        {MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"}, {MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"},
-        {MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"},   {MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"},
+        {MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"},
+        {MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"},
+        {MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"},
+        {MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"},
 };
 
 void report_step(const struct isolation_report *report, const char *name)
@@ -31,8 +33,8 @@ void report_step(const struct isolation_report *report, const char *name)
         report->step(report->context, name);
 }
 
-void report_call(const struct isolation_report *report, const char *system_call,
-                 const char *format, ...)
+void report_call(const struct isolation_report *report, const char *system_call, const char *format,
+                 ...)
 {
         char arguments[8192];
         va_list args;

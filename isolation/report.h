@@ -4,8 +4,8 @@
 #include "isolation/apply.h"
 
 void report_step(const struct isolation_report *report, const char *name);
-void report_call(const struct isolation_report *report, const char *system_call,
-                 const char *format, ...) __attribute__((format(printf, 3, 4)));
+void report_call(const struct isolation_report *report, const char *system_call, const char *format,
+                 ...) __attribute__((format(printf, 3, 4)));
 
 /* "CLONE_NEWUSER|CLONE_NEWPID" into buffer; "0" for none. */
 const char *report_namespaces(uint64_t flags, char *buffer, size_t size);

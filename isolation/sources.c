@@ -25,8 +25,9 @@ static int source_open(const struct plan_source *source, struct error *error)
         if (tree < 0) {
                 error_set(error, errno, "open_tree of %s", source->path);
                 if (errno == EACCES)
-                        error_remedy(error, "the user that clade runs as cannot reach it: look at "
-                                            "the directories on the way (namei -l %s)",
+                        error_remedy(error,
+                                     "the user that clade runs as cannot reach it: look at "
+                                     "the directories on the way (namei -l %s)",
                                      source->path);
                 return -error->code;
         }

@@ -145,7 +145,8 @@ static int check_readable(int tree, const struct plan *plan, const struct plan_s
 
         if (!source->readable || faccessat(tree, "", mode, AT_EMPTY_PATH | AT_EACCESS) == 0)
                 return 0;
-        error_set(error, errno, "%s cannot be read by uid %u (inside: %u), which the application runs as",
+        error_set(error, errno,
+                  "%s cannot be read by uid %u (inside: %u), which the application runs as",
                   source->path, plan->identity.uid_map.outside, plan->identity.uid);
         return error_remedy(error, "give others the right to read it: chmod -R o+rX %s",
                             source->path);
@@ -168,8 +169,8 @@ static int bind_source(struct isolation *isolation, const struct plan_entry *ent
         r = attach(tree, isolation->root, entry, source->type == S_IFDIR, error);
         if (r < 0)
                 return error_prefix(error, "source %s", source->path);
-        if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
-                          sizeof(attributes)) < 0)
+        if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) <
+            0)
                 return error_set(error, errno, "mount_setattr of %s", entry->target);
         return 0;
 }
@@ -257,8 +258,8 @@ static void entry_describe(const struct plan *plan, const struct plan_entry *ent
         case PLAN_ENTRY_KINDS:
                 return;
         }
-        report_call(report, "move_mount", "%s, \"%s\"",
-                    entry->kind == PLAN_PROC ? "proc" : "tmpfs", entry->target);
+        report_call(report, "move_mount", "%s, \"%s\"", entry->kind == PLAN_PROC ? "proc" : "tmpfs",
+                    entry->target);
 }
 
 void entries_describe(const struct plan *plan, const struct isolation_report *report)

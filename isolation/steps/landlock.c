@@ -32,8 +32,8 @@ static int ruleset_create(const struct plan_landlock *domain, struct error *erro
                 .handled_access_net = domain->handled_net,
                 .scoped = domain->scoped,
         };
-        cleanup_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes,
-                                              attribute_size(domain), 0);
+        cleanup_fd int ruleset =
+                (int)syscall(SYS_landlock_create_ruleset, &attributes, attribute_size(domain), 0);
 
         if (ruleset < 0) {
                 error_set(error, errno, "landlock_create_ruleset");
@@ -90,8 +90,8 @@ static void ruleset_describe(const struct plan_landlock *domain,
                              const struct isolation_report *report)
 {
         report_call(report, "landlock_create_ruleset", "fs 0x%llx, net 0x%llx, scoped 0x%llx",
-                    (unsigned long long)domain->handled_fs,
-                    (unsigned long long)domain->handled_net, (unsigned long long)domain->scoped);
+                    (unsigned long long)domain->handled_fs, (unsigned long long)domain->handled_net,
+                    (unsigned long long)domain->scoped);
         if (domain->root_allowed)
                 report_call(report, "landlock_add_rule", "\"/\", 0x%llx",
                             (unsigned long long)domain->root_allowed);

@@ -62,10 +62,11 @@ int mount_proc(uint64_t attributes, struct error *error)
                 return error_set(error, errno, "fsopen of proc");
         tree = context_mount(context, "proc", attributes, error);
         if (tree == -EPERM)
-                error_remedy(error, "something is mounted over a part of the outer /proc (containers "
-                                    "mask it), so the kernel refuses a fresh one: run clade where "
-                                    "/proc is whole, or with an unmasked /proc (Kubernetes: "
-                                    "procMount: Unmasked)");
+                error_remedy(error,
+                             "something is mounted over a part of the outer /proc (containers "
+                             "mask it), so the kernel refuses a fresh one: run clade where "
+                             "/proc is whole, or with an unmasked /proc (Kubernetes: "
+                             "procMount: Unmasked)");
         return tree;
 }
 
@@ -75,7 +76,8 @@ void mount_tmpfs_describe(uint64_t size, uint64_t inodes, uint32_t mode, uint64_
         char words[128];
 
         report_call(report, "fsopen", "\"tmpfs\"");
-        report_call(report, "fsconfig", "\"size\", \"%" PRIu64 "\"", size ? size : MOUNT_TMPFS_SIZE);
+        report_call(report, "fsconfig", "\"size\", \"%" PRIu64 "\"",
+                    size ? size : MOUNT_TMPFS_SIZE);
         report_call(report, "fsconfig", "\"nr_inodes\", \"%" PRIu64 "\"",
                     inodes ? inodes : MOUNT_TMPFS_INODES);
         report_call(report, "fsconfig", "\"mode\", \"%o\"", mode);

@@ -10,12 +10,12 @@
 #pragma once
 
 enum {
-        PROTOTYPE_FD_PLAN = 3,       /* sealed memfd */
-        PROTOTYPE_FD_ORDERS,         /* packet pipe from the supervisor */
-        PROTOTYPE_FD_REPORTS,        /* packet pipe to the supervisor */
-        PROTOTYPE_FD_MODULE,         /* the module's shared object */
-        PROTOTYPE_FD_SCOREBOARD,     /* memfd, one page for each slot (scoreboard.h) */
-        PROTOTYPE_FD_KICK,           /* eventfd: "look at the scoreboard" */
+        PROTOTYPE_FD_PLAN = 3,   /* sealed memfd */
+        PROTOTYPE_FD_ORDERS,     /* packet pipe from the supervisor */
+        PROTOTYPE_FD_REPORTS,    /* packet pipe to the supervisor */
+        PROTOTYPE_FD_MODULE,     /* the module's shared object */
+        PROTOTYPE_FD_SCOREBOARD, /* memfd, one page for each slot (scoreboard.h) */
+        PROTOTYPE_FD_KICK,       /* eventfd: "look at the scoreboard" */
         PROTOTYPE_FD_FIRST,
 };
 

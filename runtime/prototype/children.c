@@ -15,8 +15,8 @@
 int children_init(struct prototype *prototype, size_t source_count, struct error *error)
 {
         prototype->first_listener = PROTOTYPE_FD_FIRST + (int)source_count;
-        prototype->children = calloc(prototype->launch.slot_count + 1,
-                                     sizeof(*prototype->children));
+        prototype->children =
+                calloc(prototype->launch.slot_count + 1, sizeof(*prototype->children));
         if (!prototype->children)
                 return error_set(error, ENOMEM, "table of workers");
         for (uint32_t i = 0; i < prototype->launch.slot_count; i++)

@@ -108,8 +108,7 @@ static unsigned prototype_start(struct prototype *prototype, struct error *error
                              prototype->launch.plan.identity.uid);
                 return STEP_WORKING_DIRECTORY;
         }
-        if (launch_keep(prototype, error) < 0 ||
-            children_init(prototype, source_count, error) < 0)
+        if (launch_keep(prototype, error) < 0 || children_init(prototype, source_count, error) < 0)
                 return STEP_PLAN;
 
         if (module_preload(prototype, error) < 0)

@@ -37,8 +37,7 @@ static int hook_result(struct prototype *prototype, const char *hook, int result
         if (result >= 0)
                 return 0;
         if (prototype->failure.error.code == 0)
-                return error_set(error, -result, "%s of module %s", hook,
-                                 prototype->launch.module);
+                return error_set(error, -result, "%s of module %s", hook, prototype->launch.module);
         *error = prototype->failure.error;
         prototype->failure.error = (struct error)ERROR_INIT;
         return -error->code;
@@ -125,8 +124,9 @@ static int check_threads(struct error *error)
         if (threads <= 1)
                 return 0;
         error_say(error, EINVAL, "preload left %u threads running", threads);
-        return error_remedy(error, "start threads in the workers, after the clone: one that runs in "
-                                   "the prototype does not exist in them, and its locks stay taken");
+        return error_remedy(error,
+                            "start threads in the workers, after the clone: one that runs in "
+                            "the prototype does not exist in them, and its locks stay taken");
 }
 
 int module_preload(struct prototype *prototype, struct error *error)

@@ -37,7 +37,7 @@ struct prototype {
         struct clade_application application;
         struct clade_failure failure;
 
-        int first_listener; /* descriptors: the listeners, then two for each slot */
+        int first_listener;     /* descriptors: the listeners, then two for each slot */
         struct child *children; /* launch.slot_count of them */
         int signals;            /* a signalfd of SIGCHLD */
         bool stopping;

@@ -10,7 +10,7 @@
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
 
-#define MICROSECONDS UINT64_C(1000000)
+#define MICROSECONDS     UINT64_C(1000000)
 #define KILL_DEADLINE_US (10 * MICROSECONDS)
 
 static struct log *log_of(struct application *application)
@@ -61,8 +61,8 @@ void application_worker_ready(struct application *application)
                 log_event(log_of(application), LOG_INFO, "application-ready", application->name,
                           LOG_NUMBER("processes", application->config->processes),
                           LOG_NUMBER("pid", application->pid),
-                          LOG_NUMBER("start_us", now_us(application->supervisor) -
-                                                         application->started_us));
+                          LOG_NUMBER("start_us",
+                                     now_us(application->supervisor) - application->started_us));
         application->announced = true;
         outcome(application, false);
 }
@@ -128,8 +128,7 @@ static int open_listeners(struct application *application, struct error *error)
                         continue;
                 r = application->listeners[n]
                             ? listener_check(application->listeners[n], &reopened, error)
-                            : listener_create(application->supervisor->event,
-                                              &config->listeners[i],
+                            : listener_create(application->supervisor->event, &config->listeners[i],
                                               &application->listener_events,
                                               &application->listeners[n], error);
                 if (r < 0)
@@ -286,8 +285,9 @@ static bool too_slow(struct application *application)
 
         error_say(&error, ETIMEDOUT, "the prototype is not ready after %u s",
                   application->supervisor->config->settings.start_timeout);
-        error_remedy(&error, "something that is loaded does not come to an end; settings.start_timeout "
-                             "allows more time");
+        error_remedy(&error,
+                     "something that is loaded does not come to an end; settings.start_timeout "
+                     "allows more time");
         application->fault = error;
         log_failure(application, 0, &error);
         return kill_it(application);
@@ -309,7 +309,8 @@ static bool finish_workers(struct application *application)
         }
         application->stop_due = true;
         incarnation_flush(application);
-        deadline(application, application->supervisor->config->settings.stop_timeout * MICROSECONDS);
+        deadline(application,
+                 application->supervisor->config->settings.stop_timeout * MICROSECONDS);
         return true;
 }
 
@@ -375,44 +376,61 @@ static const struct transition {
         bool (*action)(struct application *application);
         enum application_state next, otherwise;
 } table[APPLICATION_STATES][APPLICATION_EVENTS] = {
-        [APPLICATION_IDLE] = {
-                [APPLICATION_START] = {begin, APPLICATION_STARTING, APPLICATION_WAITING},
-                [APPLICATION_STOP] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
-                [APPLICATION_STOP_NOW] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
-        },
-        [APPLICATION_STARTING] = {
-                [APPLICATION_READY] = {populate, APPLICATION_RUNNING, APPLICATION_RUNNING},
-                [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
-                [APPLICATION_OVERDUE] = {too_slow, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_LISTENER] = {kill_and_restart, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_STOP] = {kill_for_good, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_STOP_NOW] = {kill_for_good, APPLICATION_ENDING, APPLICATION_ENDING},
-        },
-        [APPLICATION_RUNNING] = {
-                [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
-                [APPLICATION_LISTENER] = {kill_and_restart, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_STOP] = {finish_workers, APPLICATION_STOPPING, APPLICATION_STOPPING},
-                [APPLICATION_STOP_NOW] = {kill_for_good, APPLICATION_ENDING, APPLICATION_ENDING},
-        },
-        [APPLICATION_STOPPING] = {
-                [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
-                [APPLICATION_OVERDUE] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_STOP_NOW] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
-        },
-        [APPLICATION_ENDING] = {
-                [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
-                [APPLICATION_OVERDUE] = {still_there, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_STOP] = {remember_stop, APPLICATION_ENDING, APPLICATION_ENDING},
-                [APPLICATION_STOP_NOW] = {remember_stop, APPLICATION_ENDING, APPLICATION_ENDING},
-        },
-        [APPLICATION_WAITING] = {
-                [APPLICATION_START] = {begin, APPLICATION_STARTING, APPLICATION_WAITING},
-                [APPLICATION_STOP] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
-                [APPLICATION_STOP_NOW] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
-        },
+        [APPLICATION_IDLE] =
+                {
+                        [APPLICATION_START] = {begin, APPLICATION_STARTING, APPLICATION_WAITING},
+                        [APPLICATION_STOP] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
+                        [APPLICATION_STOP_NOW] = {close_down, APPLICATION_STOPPED,
+                                                  APPLICATION_STOPPED},
+                },
+        [APPLICATION_STARTING] =
+                {
+                        [APPLICATION_READY] = {populate, APPLICATION_RUNNING, APPLICATION_RUNNING},
+                        [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                        [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                        [APPLICATION_OVERDUE] = {too_slow, APPLICATION_ENDING, APPLICATION_ENDING},
+                        [APPLICATION_LISTENER] = {kill_and_restart, APPLICATION_ENDING,
+                                                  APPLICATION_ENDING},
+                        [APPLICATION_STOP] = {kill_for_good, APPLICATION_ENDING,
+                                              APPLICATION_ENDING},
+                        [APPLICATION_STOP_NOW] = {kill_for_good, APPLICATION_ENDING,
+                                                  APPLICATION_ENDING},
+                },
+        [APPLICATION_RUNNING] =
+                {
+                        [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                        [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                        [APPLICATION_LISTENER] = {kill_and_restart, APPLICATION_ENDING,
+                                                  APPLICATION_ENDING},
+                        [APPLICATION_STOP] = {finish_workers, APPLICATION_STOPPING,
+                                              APPLICATION_STOPPING},
+                        [APPLICATION_STOP_NOW] = {kill_for_good, APPLICATION_ENDING,
+                                                  APPLICATION_ENDING},
+                },
+        [APPLICATION_STOPPING] =
+                {
+                        [APPLICATION_FAULT] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                        [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                        [APPLICATION_OVERDUE] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                        [APPLICATION_STOP_NOW] = {kill_it, APPLICATION_ENDING, APPLICATION_ENDING},
+                },
+        [APPLICATION_ENDING] =
+                {
+                        [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
+                        [APPLICATION_OVERDUE] = {still_there, APPLICATION_ENDING,
+                                                 APPLICATION_ENDING},
+                        [APPLICATION_STOP] = {remember_stop, APPLICATION_ENDING,
+                                              APPLICATION_ENDING},
+                        [APPLICATION_STOP_NOW] = {remember_stop, APPLICATION_ENDING,
+                                                  APPLICATION_ENDING},
+                },
+        [APPLICATION_WAITING] =
+                {
+                        [APPLICATION_START] = {begin, APPLICATION_STARTING, APPLICATION_WAITING},
+                        [APPLICATION_STOP] = {close_down, APPLICATION_STOPPED, APPLICATION_STOPPED},
+                        [APPLICATION_STOP_NOW] = {close_down, APPLICATION_STOPPED,
+                                                  APPLICATION_STOPPED},
+                },
 };
 
 void application_event(struct application *application, enum application_event event)
@@ -421,8 +439,8 @@ void application_event(struct application *application, enum application_event e
 
         if (!transition->action)
                 return;
-        application->state = transition->action(application) ? transition->next
-                                                             : transition->otherwise;
+        application->state =
+                transition->action(application) ? transition->next : transition->otherwise;
         if (application->state == APPLICATION_STOPPED) {
                 close_listeners(application);
                 supervisor_application_changed(application->supervisor);

@@ -49,22 +49,22 @@ enum worker_state {
         WORKER_REQUESTED, /* the prototype has been asked for a clone */
         WORKER_STARTING,  /* it is known by both pids and held by a pidfd */
         WORKER_READY,
-        WORKER_DEAD,      /* it died; the prototype has not said how yet */
-        WORKER_REAPING,   /* ... has; the kernel's own word is awaited (6.15) */
+        WORKER_DEAD,    /* it died; the prototype has not said how yet */
+        WORKER_REAPING, /* ... has; the kernel's own word is awaited (6.15) */
         WORKER_STATES
 };
 
 enum worker_event {
-        WORKER_WANTED,   /* a worker shall be on this slot */
-        WORKER_CLONED,   /* found on the host */
-        WORKER_REFUSED,  /* the clone failed */
-        WORKER_SERVES,   /* it said that it is ready */
-        WORKER_FAILED,   /* it told why it could not start; its end follows */
-        WORKER_DIED,     /* the pidfd says so */
-        WORKER_EXITED,   /* the prototype says how */
-        WORKER_REAPED,   /* the kernel says how */
-        WORKER_OVERDUE,  /* a deadline has passed */
-        WORKER_GONE,     /* its prototype is dead, and so is it */
+        WORKER_WANTED,  /* a worker shall be on this slot */
+        WORKER_CLONED,  /* found on the host */
+        WORKER_REFUSED, /* the clone failed */
+        WORKER_SERVES,  /* it said that it is ready */
+        WORKER_FAILED,  /* it told why it could not start; its end follows */
+        WORKER_DIED,    /* the pidfd says so */
+        WORKER_EXITED,  /* the prototype says how */
+        WORKER_REAPED,  /* the kernel says how */
+        WORKER_OVERDUE, /* a deadline has passed */
+        WORKER_GONE,    /* its prototype is dead, and so is it */
         WORKER_EVENTS
 };
 
@@ -94,10 +94,10 @@ struct application {
         const char *name;
         size_t index;
         enum application_state state;
-        bool final;    /* after the next end it is not started again */
-        bool restart;  /* after the next end it is, at once */
-        bool launched; /* its first start has come out, one way or the other */
-        bool failed;   /* ... as a failure */
+        bool final;     /* after the next end it is not started again */
+        bool restart;   /* after the next end it is, at once */
+        bool launched;  /* its first start has come out, one way or the other */
+        bool failed;    /* ... as a failure */
         bool announced; /* this incarnation's application-ready has been told */
         struct backoff backoff;
         sd_event_source *timer;

@@ -42,8 +42,7 @@ int image_copy(int fd, const char *name, struct error *error)
         }
         if (fchmod(image, 0555) < 0)
                 return error_set(error, errno, "chmod of the copy of %s", name);
-        if (fcntl(image, F_ADD_SEALS,
-                  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+        if (fcntl(image, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
                 return error_set(error, errno, "sealing the copy of %s", name);
         return TAKE_FD(image);
 }
@@ -54,8 +53,9 @@ int image_open(const char *path, const char *name, struct error *error)
 
         if (fd < 0) {
                 error_set(error, errno, "open of %s", path);
-                return error_remedy(error, "clade is not completely installed: its prototype binary "
-                                           "belongs there");
+                return error_remedy(error,
+                                    "clade is not completely installed: its prototype binary "
+                                    "belongs there");
         }
         return image_copy(fd, name, error);
 }

@@ -145,8 +145,8 @@ static int handover_fill(struct application *application, struct handover *hando
                 return module;
         r = lend(module, &handover->fds[PROTOTYPE_FD_MODULE], error);
         for (size_t i = 0; r == 0 && i < application->listener_count; i++)
-                r = lend(listener_fd(application->listeners[i]),
-                         &handover->fds[first_listener + i], error);
+                r = lend(listener_fd(application->listeners[i]), &handover->fds[first_listener + i],
+                         error);
         return r;
 }
 

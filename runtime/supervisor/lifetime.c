@@ -24,8 +24,10 @@ static void on_lost(void *context, struct listener *listener, const struct error
         if (error) {
                 why = *error;
         } else {
-                error_say(&why, ENOTCONN, "%s was shut down from below", listener_address(listener));
-                error_remedy(&why, "a process that inherits a listener must close it, not shut it down");
+                error_say(&why, ENOTCONN, "%s was shut down from below",
+                          listener_address(listener));
+                error_remedy(&why,
+                             "a process that inherits a listener must close it, not shut it down");
         }
         log_error(&application->supervisor->log, LOG_WARNING, "listener-lost", application->name,
                   &why, LOG_TEXT_FIELD("listener", listener_address(listener)));
@@ -37,19 +39,18 @@ static void on_lost(void *context, struct listener *listener, const struct error
                 on_reopened(context, listener);
 }
 
-static void on_stalled(void *context, struct listener *listener, unsigned seconds,
-                       unsigned waiting)
+static void on_stalled(void *context, struct listener *listener, unsigned seconds, unsigned waiting)
 {
         struct application *application = context;
         struct error error = ERROR_INIT;
 
         error_say(&error, ETIMEDOUT, "connections wait on %s for %u s and nobody accepts them",
                   listener_address(listener), seconds);
-        error_remedy(&error, "the application has to accept on the descriptor that it inherits (from 3 "
-                             "on, LISTEN_FDS); a program that opens its own socket serves nobody");
-        log_error(&application->supervisor->log, LOG_WARNING, "listener-stalled",
-                  application->name, &error,
-                  LOG_TEXT_FIELD("listener", listener_address(listener)),
+        error_remedy(&error,
+                     "the application has to accept on the descriptor that it inherits (from 3 "
+                     "on, LISTEN_FDS); a program that opens its own socket serves nobody");
+        log_error(&application->supervisor->log, LOG_WARNING, "listener-stalled", application->name,
+                  &error, LOG_TEXT_FIELD("listener", listener_address(listener)),
                   LOG_NUMBER("waiting", waiting), LOG_NUMBER("seconds", seconds));
 }
 
@@ -90,8 +91,7 @@ int application_create(struct supervisor *supervisor, size_t index,
         };
         for (size_t i = 0; i < config->listener_count; i++)
                 application->listener_count += config->listeners[i].application == index;
-        application->listeners =
-                calloc(application->listener_count + 1, sizeof(struct listener *));
+        application->listeners = calloc(application->listener_count + 1, sizeof(struct listener *));
         application->workers =
                 calloc(application->config->processes, sizeof(*application->workers));
         if (!application->listeners || !application->workers) {

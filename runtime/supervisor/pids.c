@@ -105,8 +105,8 @@ static int find_once(pid_t prototype, uint32_t isolated_pid, bool nested, pid_t 
                 while (n > 0 && children[n - 1] != ' ')
                         n--;
                 word = &children[n];
-                if (*word && candidate_is((pid_t)atoi(word), prototype, isolated_pid, nested,
-                                          ret_pidfd)) {
+                if (*word &&
+                    candidate_is((pid_t)atoi(word), prototype, isolated_pid, nested, ret_pidfd)) {
                         *ret_pid = (pid_t)atoi(word);
                         return 0;
                 }

@@ -51,7 +51,8 @@ int privileges_trim(struct error *error)
                             held == CAP_SET)
                                 continue;
                         if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 && errno != EINVAL)
-                                return error_set(error, errno, "dropping capability %d", capability);
+                                return error_set(error, errno, "dropping capability %d",
+                                                 capability);
                 }
         }
         if (cap_set_proc(wanted) < 0)

@@ -26,7 +26,8 @@ union report {
 
 static int violation(struct error *error, const char *what, unsigned number)
 {
-        return error_say(error, EBADMSG, "the prototype claims %s %u, which is not so", what, number);
+        return error_say(error, EBADMSG, "the prototype claims %s %u, which is not so", what,
+                         number);
 }
 
 /* Texts from below end where the field ends, at the latest, and hold no numbers we act on. */
@@ -90,8 +91,9 @@ static int on_clone_failed(struct application *application,
         error_set(&why, report->code > 0 && report->code < 4096 ? (int)report->code : EIO,
                   "clone of a worker");
         if (why.code == EAGAIN)
-                error_remedy(&why, "the application has as many processes as it may: its limit, the "
-                                   "user's (ulimit -u), or the cgroup's (pids.max)");
+                error_remedy(&why,
+                             "the application has as many processes as it may: its limit, the "
+                             "user's (ulimit -u), or the cgroup's (pids.max)");
         application_worker_failed(application, STEP_WORKER, &why);
         worker_event(worker, WORKER_REFUSED);
         return 0;
@@ -189,8 +191,9 @@ static int take(struct application *application, struct error *error)
         if (!budget_spend(&application->messages, 1, now_us(application->supervisor))) {
                 error_say(error, EBADMSG, "the prototype sent more than %u messages in a second",
                           application->messages.per_second);
-                return error_remedy(error, "an application that attacks its supervisor: look at what "
-                                           "it loads");
+                return error_remedy(error,
+                                    "an application that attacks its supervisor: look at what "
+                                    "it loads");
         }
         if (!message_check(&report_table, application->phase, &report, (size_t)n,
                            &application->seen, error))

@@ -47,7 +47,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
                 return 0;
         supervisor->stopped_us = time;
         log_event(&supervisor->log, LOG_INFO, "stopping", NULL,
-                  LOG_NUMBER("signal", info->ssi_signo), LOG_TEXT_FIELD("how", now ? "now" : "finish"));
+                  LOG_NUMBER("signal", info->ssi_signo),
+                  LOG_TEXT_FIELD("how", now ? "now" : "finish"));
         stop_all(supervisor, now ? APPLICATION_STOP_NOW : APPLICATION_STOP);
         return 0;
 }
@@ -152,7 +153,8 @@ static int prepare(struct supervisor *supervisor, struct error *error)
         if (r >= 0)
                 r = add_signals(supervisor);
         if (r >= 0)
-                r = sd_event_add_defer(supervisor->event, &supervisor->changed, on_changed, supervisor);
+                r = sd_event_add_defer(supervisor->event, &supervisor->changed, on_changed,
+                                       supervisor);
         if (r >= 0)
                 r = sd_event_source_set_enabled(supervisor->changed, SD_EVENT_OFF);
         for (size_t i = 0; r >= 0 && i < supervisor->config->application_count; i++) {

@@ -24,17 +24,17 @@ struct supervisor {
         sd_event *event;
         sd_event_source *changed; /* deferred: look at the whole */
 
-        int prototype_image;  /* sealed memfd: the binary that every prototype is exec'd from */
-        int *module_images;   /* the same for each module of the catalogue that is used; -1 */
+        int prototype_image; /* sealed memfd: the binary that every prototype is exec'd from */
+        int *module_images;  /* the same for each module of the catalogue that is used; -1 */
         const struct catalogue *catalogue;
-        bool exit_codes;      /* the kernel tells exit codes by pidfd (6.15) */
-        uint64_t serial;      /* of the last clone ordered; counts over all applications */
+        bool exit_codes; /* the kernel tells exit codes by pidfd (6.15) */
+        uint64_t serial; /* of the last clone ordered; counts over all applications */
 
         struct application **applications;
         size_t application_count;
         bool stopping;
         uint64_t stopped_us; /* when it was last told so; monotonic */
-        int status; /* exit status of `clade run` */
+        int status;          /* exit status of `clade run` */
 };
 
 /* Runs a configuration until told to stop. The exit status: 0 after SIGTERM, SIGINT or SIGQUIT, 1 when

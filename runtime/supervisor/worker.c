@@ -73,8 +73,8 @@ static void announce(struct worker *worker)
         worker->cloned_us = now_us(worker->application->supervisor);
         worker->acknowledge_due = true;
         worker_log(worker, LOG_INFO, "worker-started");
-        deadline(worker,
-                 worker->application->supervisor->config->settings.start_timeout * UINT64_C(1000000));
+        deadline(worker, worker->application->supervisor->config->settings.start_timeout *
+                                 UINT64_C(1000000));
         /* It was on its way when the application was told to stop. */
         if (worker->application->state == APPLICATION_STOPPING)
                 worker_signal(worker, SIGTERM);
@@ -185,9 +185,10 @@ static void never_ready(struct worker *worker)
         error_say(&error, ETIMEDOUT, "worker %d (inside: %u) is not ready after %u s",
                   (int)worker->pid, worker->isolated_pid,
                   application->supervisor->config->settings.start_timeout);
-        error_remedy(&error, "an application that says when it is ready has to say so; with \"ready\": "
-                             "\"notify\" a program that connects to NOTIFY_SOCKET also needs "
-                             "isolation.unix_clients");
+        error_remedy(&error,
+                     "an application that says when it is ready has to say so; with \"ready\": "
+                     "\"notify\" a program that connects to NOTIFY_SOCKET also needs "
+                     "isolation.unix_clients");
         log_error(&application->supervisor->log, LOG_ERROR, "worker-failed", application->name,
                   &error, LOG_NUMBER("pid", worker->pid),
                   LOG_NUMBER("isolated_pid", worker->isolated_pid));
@@ -212,43 +213,50 @@ static const struct transition {
         enum worker_state next;
         bool set; /* there is an entry */
 } table[WORKER_STATES][WORKER_EVENTS] = {
-        [WORKER_EMPTY] = {
-                [WORKER_WANTED] = {request, WORKER_REQUESTED, true},
-        },
-        [WORKER_WAITING] = {
-                [WORKER_WANTED] = {request, WORKER_REQUESTED, true},
-                [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
-        },
-        [WORKER_REQUESTED] = {
-                [WORKER_CLONED] = {announce, WORKER_STARTING, true},
-                [WORKER_REFUSED] = {refuse, WORKER_WAITING, true},
-                [WORKER_OVERDUE] = {never_cloned, WORKER_REQUESTED, true},
-                [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
-        },
-        [WORKER_STARTING] = {
-                [WORKER_SERVES] = {serves, WORKER_READY, true},
-                [WORKER_FAILED] = {blame, WORKER_STARTING, true},
-                [WORKER_DIED] = {await_report, WORKER_DEAD, true},
-                [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
-                [WORKER_OVERDUE] = {never_ready, WORKER_STARTING, true},
-                [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
-        },
-        [WORKER_READY] = {
-                [WORKER_DIED] = {await_report, WORKER_DEAD, true},
-                [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
-                [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
-        },
-        [WORKER_DEAD] = {
-                [WORKER_FAILED] = {blame, WORKER_DEAD, true},
-                [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
-                [WORKER_OVERDUE] = {never_reported, WORKER_DEAD, true},
-                [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
-        },
-        [WORKER_REAPING] = {
-                [WORKER_REAPED] = {retire, WORKER_WAITING, true},
-                [WORKER_OVERDUE] = {never_reported, WORKER_REAPING, true},
-                [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
-        },
+        [WORKER_EMPTY] =
+                {
+                        [WORKER_WANTED] = {request, WORKER_REQUESTED, true},
+                },
+        [WORKER_WAITING] =
+                {
+                        [WORKER_WANTED] = {request, WORKER_REQUESTED, true},
+                        [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
+                },
+        [WORKER_REQUESTED] =
+                {
+                        [WORKER_CLONED] = {announce, WORKER_STARTING, true},
+                        [WORKER_REFUSED] = {refuse, WORKER_WAITING, true},
+                        [WORKER_OVERDUE] = {never_cloned, WORKER_REQUESTED, true},
+                        [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
+                },
+        [WORKER_STARTING] =
+                {
+                        [WORKER_SERVES] = {serves, WORKER_READY, true},
+                        [WORKER_FAILED] = {blame, WORKER_STARTING, true},
+                        [WORKER_DIED] = {await_report, WORKER_DEAD, true},
+                        [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
+                        [WORKER_OVERDUE] = {never_ready, WORKER_STARTING, true},
+                        [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
+                },
+        [WORKER_READY] =
+                {
+                        [WORKER_DIED] = {await_report, WORKER_DEAD, true},
+                        [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
+                        [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
+                },
+        [WORKER_DEAD] =
+                {
+                        [WORKER_FAILED] = {blame, WORKER_DEAD, true},
+                        [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
+                        [WORKER_OVERDUE] = {never_reported, WORKER_DEAD, true},
+                        [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
+                },
+        [WORKER_REAPING] =
+                {
+                        [WORKER_REAPED] = {retire, WORKER_WAITING, true},
+                        [WORKER_OVERDUE] = {never_reported, WORKER_REAPING, true},
+                        [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
+                },
 };
 
 void worker_event(struct worker *worker, enum worker_event event)
@@ -300,7 +308,8 @@ static int on_death(sd_event_source *source, int fd, uint32_t revents, void *use
                 return 0;
         }
         if (pids_status(fd, &status) == 0 &&
-            ((WIFEXITED(status) && (worker->signal || worker->code != (uint32_t)WEXITSTATUS(status))) ||
+            ((WIFEXITED(status) &&
+              (worker->signal || worker->code != (uint32_t)WEXITSTATUS(status))) ||
              (WIFSIGNALED(status) && worker->signal != (uint32_t)WTERMSIG(status)))) {
                 error_say(&error, EBADMSG, "the prototype lies about the end of worker %d",
                           (int)worker->pid);

@@ -8,7 +8,8 @@
 
 Test(backoff, early_deaths_wait_twice_as_long_each_time)
 {
-        const uint64_t expected_ms[] = {100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000};
+        const uint64_t expected_ms[] = {100,  200,   400,   800,   1600, 3200,
+                                        6400, 12800, 25600, 30000, 30000};
         struct backoff backoff = {.failures = 0};
 
         for (size_t i = 0; i < sizeof(expected_ms) / sizeof(expected_ms[0]); i++)
@@ -40,7 +41,8 @@ Test(backoff, blame_counts_whatever_the_age)
 
         cr_expect_eq(backoff_after(&backoff, 30 * S, true), 100 * MS);
         cr_expect_eq(backoff_after(&backoff, 30 * S, true), 200 * MS);
-        cr_expect_eq(backoff_after(&backoff, 3600 * S, true), 100 * MS, "after an hour it starts anew");
+        cr_expect_eq(backoff_after(&backoff, 3600 * S, true), 100 * MS,
+                     "after an hour it starts anew");
 }
 
 Test(backoff, many_failures_do_not_overflow)
