@@ -123,6 +123,7 @@ static int add_signals(struct supervisor *supervisor)
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
                 return -errno;
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a log file that may not grow is an error like a full disk */
         for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
                 r = sd_event_add_signal(supervisor->event, NULL, signals[i], on_signal, supervisor);
         return r;
