@@ -262,6 +262,8 @@ class Clade:
         self.place, self.configuration = place, configuration
         self.events = []
         self.noise = []  # lines that are no event: there must be none
+        self.unread = []  # marks of lines that nobody looks at, only counted: floods
+        self.unread_lines = 0
         self.processes = {}  # pid: when it was born, of all that events have named
         self.condition = threading.Condition()
         self.process = place.popen([*prefix, CLADE, "run", "--log-format", "json", *options,
@@ -273,6 +275,9 @@ class Clade:
 
     def read(self):
         for line in self.process.stderr:
+            if any(mark in line for mark in self.unread):
+                self.unread_lines += 1
+                continue
             event = None
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
