@@ -28,8 +28,9 @@ int compile_landlock(struct compilation *compilation, int abi, struct error *err
                 error_say(error, EOPNOTSUPP,
                           "this kernel has no Landlock, and without it workers could read their "
                           "prototype and each other");
-                error_remedy(error, "use Linux 5.13 or newer, built with it, and name landlock among "
-                                    "the security modules (boot with lsm=landlock,...)");
+                error_remedy(error,
+                             "use Linux 5.13 or newer, built with it, and name landlock among "
+                             "the security modules (boot with lsm=landlock,...)");
                 return error_at(error, compilation, "%s", "");
         }
         if (isolation->unix_clients && own_network && abi < NETWORK_ABI) {

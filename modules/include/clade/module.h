@@ -58,8 +58,8 @@
 
 /* The types that an option can have in the configuration. */
 enum clade_type {
-        CLADE_STRING,  /* a JSON string */
-        CLADE_PATH,    /* an absolute path on the host; clade makes it visible inside, read-only and at
+        CLADE_STRING, /* a JSON string */
+        CLADE_PATH, /* an absolute path on the host; clade makes it visible inside, read-only and at
                         * the same path, where the root does not show it anyway */
         CLADE_INTEGER, /* a JSON integer within minimum and maximum */
         CLADE_BOOLEAN,
@@ -70,10 +70,10 @@ enum clade_type {
 struct clade_option {
         const char *name; /* a JSON key: lower case, digits, underscores; at most 63 bytes */
         enum clade_type type;
-        int required;          /* 0 or 1 */
+        int required;             /* 0 or 1 */
         int64_t minimum, maximum; /* INTEGER, both inclusive */
-        const char *choices;   /* STRING: the values allowed, separated by "|"; NULL: any */
-        const char *help;      /* one line for people */
+        const char *choices;      /* STRING: the values allowed, separated by "|"; NULL: any */
+        const char *help;         /* one line for people */
 };
 
 /* A file or directory of the host that applications of this type need inside. Lists end with NULL. */
@@ -138,19 +138,19 @@ struct clade_application {
 struct clade_worker {
         struct clade_application *application;
         struct clade_failure *failure;
-        uint32_t slot;   /* 0 .. processes-1: no two living workers have the same */
-        uint64_t serial; /* counts clones: no two workers ever have the same */
+        uint32_t slot;        /* 0 .. processes-1: no two living workers have the same */
+        uint64_t serial;      /* counts clones: no two workers ever have the same */
         const int *listeners; /* application->listener_count descriptors, listening, blocking */
         /* Tells clade that this worker serves now (CLADE_READY_CALLED). */
         void (*ready)(struct clade_worker *worker);
 };
 
 struct clade_module {
-        uint32_t api;      /* CLADE_MODULE_API */
-        uint32_t size;     /* sizeof(struct clade_module) */
-        const char *build; /* CLADE_MODULE_BUILD */
-        const char *type;  /* lower case, digits, "-"; at most 31 bytes */
-        const char *version; /* numbers separated by dots: "3.11.2"; at most 31 bytes */
+        uint32_t api;               /* CLADE_MODULE_API */
+        uint32_t size;              /* sizeof(struct clade_module) */
+        const char *build;          /* CLADE_MODULE_BUILD */
+        const char *type;           /* lower case, digits, "-"; at most 31 bytes */
+        const char *version;        /* numbers separated by dots: "3.11.2"; at most 31 bytes */
         const char *const *aliases; /* other names of the type, NULL at the end; may be NULL */
         const struct clade_option *options;
         const struct clade_mount *mounts;
@@ -190,7 +190,8 @@ static inline const struct clade_value *clade_value(const struct clade_applicati
  * `int clade_preload(void)`, where the library has one, is called once in the prototype, after the last
  * lock, as the library's constructors are; non-zero refuses the start. */
 struct clade_native {
-        uint32_t size;  /* sizeof(struct clade_native) on clade's side; members are only ever added */
+        uint32_t
+                size; /* sizeof(struct clade_native) on clade's side; members are only ever added */
         uint32_t slot;
         uint64_t serial;
         const char *application;
