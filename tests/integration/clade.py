@@ -40,6 +40,9 @@ def sanitized():
     return any(option["name"] == "b_sanitize" and option["value"] != "none" for option in options)
 
 
+# A worker that dies younger than this, in seconds, makes its slot wait.
+EARLY = 1.0
+
 # Sanitizers cost time and memory; what is asked for is the same.
 SLOW = 4 if sanitized() else 1
 
@@ -334,14 +337,15 @@ class Clade:
             text += [f"no event: {line!r}" for line in self.noise[-10:]]
         return "\n".join(text) + f"\nexit status: {self.process.poll()}"
 
-    def workers(self, application=None, event="worker-ready"):
-        """{pid: isolated pid} of the workers that have said `event` and not ended."""
+    def workers(self, application=None, event="worker-ready", age=0.0):
+        """{pid: isolated pid} of the workers that have said `event`, `age` seconds ago at least, and not
+        ended."""
         living = {}
         with self.condition:
             for entry in self.events:
                 if application is not None and entry.get("application") != application:
                     continue
-                if entry["event"] == event:
+                if entry["event"] == event and entry["seen"] <= time.monotonic() - age:
                     living[entry["pid"]] = entry["isolated_pid"]
                 elif entry["event"] == "worker-exited":
                     living.pop(entry["pid"], None)
