@@ -27,3 +27,21 @@ int seccomp_compile_guards(const struct seccomp_request *request, struct plan_fi
 int seccomp_compile_difference(const struct seccomp_request *request,
                                struct plan_filter *ret_filter, struct error *error);
 void seccomp_filter_finish(struct plan_filter *filter);
+
+/* All three programs for one request. */
+struct seccomp_set {
+        bool made;
+        struct plan_filter profile, guards, difference;
+};
+
+/* Programs depend on nothing but the request, so a thousand applications share a handful of sets. A cache
+ * starts zeroed and owns what it hands out: it must outlive every plan that refers to it. */
+struct seccomp_cache {
+        struct seccomp_set sets[8]; /* by the request's three bits */
+};
+
+/* The set for a request, made when it is first asked for; NULL with `error` filled. */
+const struct seccomp_set *seccomp_cache_get(struct seccomp_cache *cache,
+                                            const struct seccomp_request *request,
+                                            struct error *error);
+void seccomp_cache_finish(struct seccomp_cache *cache);

@@ -42,8 +42,10 @@ static void print_located(const struct config *config, const struct config_appli
 static int check(const struct session *session)
 {
         const struct config *config = &session->loaded.config;
+        struct seccomp_cache filters = {.sets = {{.made = false}}};
         const struct compile compile = {
                 .config = config,
+                .filters = &filters,
                 .template_directory = session->paths.templates,
                 .notice = print_compile_notice,
         };
@@ -65,6 +67,7 @@ static int check(const struct session *session)
                 }
                 compiled_destroy(compiled);
         }
+        seccomp_cache_finish(&filters);
         if (status == STATUS_OK)
                 printf("%s: good: %zu application%s, %zu listener%s\n", config->file,
                        config->application_count, config->application_count == 1 ? "" : "s",

@@ -7,12 +7,13 @@
 #include "runtime/cli/describe.h"
 #include "runtime/compile/compile.h"
 
-static json_t *plan_application(const struct session *session, size_t index, bool show_environment,
-                                struct error *error)
+static json_t *plan_application(const struct session *session, struct seccomp_cache *filters,
+                                size_t index, bool show_environment, struct error *error)
 {
         const struct config *config = &session->loaded.config;
         const struct compile compile = {
                 .config = config,
+                .filters = filters,
                 .template_directory = session->paths.templates,
                 .notice = print_compile_notice,
         };
@@ -33,6 +34,7 @@ static json_t *plan_application(const struct session *session, size_t index, boo
 static int plan(const struct session *session, const char *name, bool show_environment)
 {
         const struct config *config = &session->loaded.config;
+        struct seccomp_cache filters = {.sets = {{.made = false}}};
         json_t *list = json_array();
         int status = STATUS_OK;
         bool found = false;
@@ -44,7 +46,7 @@ static int plan(const struct session *session, const char *name, bool show_envir
                 if (name && strcmp(config->applications[i].name, name) != 0)
                         continue;
                 found = true;
-                object = plan_application(session, i, show_environment, &error);
+                object = plan_application(session, &filters, i, show_environment, &error);
                 if (object)
                         json_array_append_new(list, object);
                 else
@@ -64,6 +66,7 @@ static int plan(const struct session *session, const char *name, bool show_envir
                 json_decref(whole);
         }
         json_decref(list);
+        seccomp_cache_finish(&filters);
         return status;
 }
 

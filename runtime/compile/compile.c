@@ -86,27 +86,6 @@ static int namespaces(struct compilation *compilation, struct error *error)
         return plan->namespaces & CLONE_NEWUTS ? hostname(compilation, error) : 0;
 }
 
-/* The programs are libseccomp's; they move into the arena, so that they have its end. */
-static int adopt_filter(struct compilation *compilation, struct plan_filter *made,
-                        struct plan_filter *ret_filter, struct error *error)
-{
-        size_t size = made->length * sizeof(*made->program);
-        struct plan_filter filter = {
-                .name = arena_strdup(compilation->arena, made->name ? made->name : "filter"),
-                .program = arena_alloc(compilation->arena, size),
-                .length = made->length,
-                .text = arena_strdup(compilation->arena, made->text ? made->text : ""),
-        };
-        bool whole = filter.name && filter.program && filter.text;
-
-        if (whole) {
-                memcpy(filter.program, made->program, size);
-                *ret_filter = filter;
-        }
-        seccomp_filter_finish(made);
-        return whole ? 0 : error_set(error, ENOMEM, "seccomp filter");
-}
-
 static int filters(struct compilation *compilation, struct error *error)
 {
         const struct config_isolation *isolation = &compilation->application->isolation;
@@ -115,26 +94,15 @@ static int filters(struct compilation *compilation, struct error *error)
                 .unix_clients = isolation->unix_clients,
                 .tcp_confined = compilation->plan->prototype_domain.handled_net != 0,
         };
+        const struct seccomp_set *set =
+                seccomp_cache_get(compilation->compile->filters, &request, error);
         struct plan *plan = compilation->plan;
-        const struct {
-                int (*make)(const struct seccomp_request *, struct plan_filter *, struct error *);
-                struct plan_filter *filter;
-        } wanted[] = {
-                {seccomp_compile_profile, &plan->prototype_filters[0]},
-                {seccomp_compile_guards, &plan->prototype_filters[1]},
-                {seccomp_compile_difference, &plan->worker_filter},
-        };
 
-        for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-                struct plan_filter made = {.name = NULL};
-                int r;
-
-                r = wanted[i].make(&request, &made, error);
-                if (r == 0)
-                        r = adopt_filter(compilation, &made, wanted[i].filter, error);
-                if (r < 0)
-                        return error_at(error, compilation, "%s", "");
-        }
+        if (!set)
+                return error_at(error, compilation, "%s", "");
+        plan->prototype_filters[0] = set->profile;
+        plan->prototype_filters[1] = set->guards;
+        plan->worker_filter = set->difference;
         return 0;
 }
 

@@ -10,13 +10,15 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "isolation/seccomp/compiler.h"
 #include "runtime/config/config.h"
 #include "runtime/protocol/launch.h"
 
 struct compile {
         const struct config *config;
         const char *template_directory;
-        bool remember; /* see ids.h */
+        struct seccomp_cache *filters; /* outlives what is compiled */
+        bool remember;                 /* see ids.h */
         /* Things worth knowing that refuse nothing: "rootfs template has no /usr/lib32 here". */
         void (*notice)(void *context, const char *application, const char *text);
         void *context;

@@ -152,6 +152,7 @@ static int compile(struct application *application, struct error *error)
         const struct compile request = {
                 .config = application->supervisor->config,
                 .template_directory = application->supervisor->paths->templates,
+                .filters = &application->supervisor->filters,
                 .remember = true,
                 .notice = compile_notice,
                 .context = log_of(application),

@@ -170,6 +170,7 @@ static void finish(struct supervisor *supervisor)
         for (size_t i = 0; i < supervisor->application_count; i++)
                 application_destroy(supervisor->applications[i]);
         free(supervisor->applications);
+        seccomp_cache_finish(&supervisor->filters);
         for (size_t i = 0; supervisor->module_images && i < supervisor->catalogue->count; i++)
                 fd_close(supervisor->module_images[i]);
         free(supervisor->module_images);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "isolation/seccomp/compiler.h"
 #include "runtime/catalogue/catalogue.h"
 #include "runtime/config/config.h"
 #include "runtime/paths/paths.h"
@@ -27,8 +28,9 @@ struct supervisor {
         int prototype_image; /* sealed memfd: the binary that every prototype is exec'd from */
         int *module_images;  /* the same for each module of the catalogue that is used; -1 */
         const struct catalogue *catalogue;
-        bool exit_codes; /* the kernel tells exit codes by pidfd (6.15) */
-        uint64_t serial; /* of the last clone ordered; counts over all applications */
+        struct seccomp_cache filters; /* of all applications */
+        bool exit_codes;              /* the kernel tells exit codes by pidfd (6.15) */
+        uint64_t serial;              /* of the last clone ordered; counts over all applications */
 
         struct application **applications;
         size_t application_count;

@@ -81,6 +81,7 @@ void fixture_init(struct fixture *fixture)
         };
         fixture->compile = (struct compile){
                 .config = &fixture->config,
+                .filters = &fixture->filters,
                 .template_directory = fixture->templates,
                 .notice = on_notice,
                 .context = fixture,
@@ -99,6 +100,7 @@ void fixture_finish(struct fixture *fixture)
 {
         compiled_destroy(fixture->compiled);
         fixture->compiled = NULL;
+        seccomp_cache_finish(&fixture->filters);
         cr_assert_eq(nftw(fixture->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
