@@ -138,7 +138,7 @@ int serve(const struct clade_native *native, handler *handle)
         struct pollfd polled[LISTENERS_MAX];
         size_t count = native->listener_count;
 
-        if (count == 0 || count > LISTENERS_MAX)
+        if (count > LISTENERS_MAX)
                 return 1;
         for (size_t i = 0; i < count; i++) {
                 polled[i] = (struct pollfd){.fd = native->listeners[i], .events = POLLIN};
