@@ -23,6 +23,7 @@ struct output {
         uint32_t isolated_pid;
         char *line; /* a line that has begun; OUTPUT_LINE_MAX bytes, only while there is one */
         size_t length;
+        bool held;     /* its writer is not known yet */
         uint64_t debt; /* cost of what was read already and is not yet paid for */
 };
 
@@ -263,6 +264,8 @@ static int on_pause(sd_event_source *source, uint64_t usec, void *context)
 
         (void)source, (void)usec;
         output->pause = sd_event_source_unref(output->pause);
+        if (output->held)
+                return 0;
         return sd_event_source_set_enabled(output->readable, SD_EVENT_ON);
 }
 
@@ -343,13 +346,31 @@ int output_create(sd_event *event, struct output_sink *sink, struct output **ret
         return 0;
 }
 
-void output_assign(struct output *output, pid_t pid, uint32_t isolated_pid)
+static void resign(struct output *output)
 {
         if (output->pid)
                 drain(output);
         flush(output);
+        output->pid = 0;
+        output->isolated_pid = 0;
+}
+
+void output_assign(struct output *output, pid_t pid, uint32_t isolated_pid)
+{
+        resign(output);
         output->pid = pid;
         output->isolated_pid = isolated_pid;
+        output->held = false;
+        if (output->readable && !output->pause)
+                sd_event_source_set_enabled(output->readable, SD_EVENT_ON);
+}
+
+void output_hold(struct output *output)
+{
+        resign(output);
+        output->held = true;
+        if (output->readable)
+                sd_event_source_set_enabled(output->readable, SD_EVENT_OFF);
 }
 
 struct output *output_destroy(struct output *output)

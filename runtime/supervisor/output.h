@@ -59,5 +59,9 @@ int output_create(sd_event *event, struct output_sink *sink, struct output **ret
  * a bounded amount, so that they are still the predecessor's. */
 void output_assign(struct output *output, pid_t pid, uint32_t isolated_pid);
 
+/* Somebody new is about to write, who is not known by its pids yet: what its predecessor wrote is read, the
+ * rest stays in the pipe until output_assign says whose it is. */
+void output_hold(struct output *output);
+
 /* Reads what is left, a bounded amount, and lets go. Takes NULL. */
 struct output *output_destroy(struct output *output);

@@ -65,6 +65,8 @@ static void request(struct worker *worker)
         worker->clone_due = true;
         worker->blamed = worker->told_end = worker->core = false;
         worker->code = worker->signal = 0;
+        output_hold(worker->application->outputs[2 + 2 * worker->slot]);
+        output_hold(worker->application->outputs[3 + 2 * worker->slot]);
         deadline(worker, CLONE_DEADLINE_US);
 }
 
@@ -132,6 +134,8 @@ static void refuse(struct worker *worker)
 {
         uint64_t delay = backoff_after(&worker->backoff, 0, true);
 
+        output_assign(worker->application->outputs[2 + 2 * worker->slot], 0, 0);
+        output_assign(worker->application->outputs[3 + 2 * worker->slot], 0, 0);
         if (worker->application->state == APPLICATION_RUNNING)
                 deadline(worker, delay);
         else

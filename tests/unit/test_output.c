@@ -242,6 +242,30 @@ Test(output, a_new_owner_gets_its_own_lines)
         fixture_finish(&fixture);
 }
 
+/* A worker can be quicker than the word of its prototype that there is one. */
+Test(output, a_writer_who_is_not_known_yet_is_not_read)
+{
+        struct fixture fixture;
+        struct output *output;
+        int writer;
+
+        fixture_init(&fixture, NULL);
+        output = create(&fixture, &fixture.err, &writer);
+        output_assign(output, 10, 2);
+        say(writer, "the old one\n");
+        output_hold(output);
+        say(writer, "the new one\n");
+        run(&fixture, 50);
+        output_assign(output, 11, 3);
+        run(&fixture, 50);
+        reread(&fixture);
+        expect_output(&fixture, 10, 2, false, "the old one");
+        expect_output(&fixture, 11, 3, false, "the new one");
+        output_destroy(output);
+        close(writer);
+        fixture_finish(&fixture);
+}
+
 Test(output, no_spin_after_the_end)
 {
         struct fixture fixture;
