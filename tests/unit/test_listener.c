@@ -5,195 +5,17 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
-#include "runtime/supervisor/backlog.h"
-#include "runtime/supervisor/listener.h"
-
-enum kind { TCP4, TCP6, FILE_SOCKET, ABSTRACT, KINDS };
-
-struct fixture {
-        char directory[64], address[128];
-        struct config_listener config;
-        struct listener_events events;
-        sd_event *event;
-        struct listener *listener;
-        unsigned turns, lost, failed, reopened, stalled, flowing, waiting;
-        struct error error;
-};
-
-static void on_lost(void *context, struct listener *listener, const struct error *error)
-{
-        struct fixture *fixture = context;
-
-        cr_assert_eq(listener, fixture->listener);
-        cr_assert_eq(error != NULL, listener_fd(listener) < 0);
-        fixture->lost++;
-        if (error) {
-                fixture->failed++;
-                fixture->error = *error;
-        }
-}
-
-static void on_reopened(void *context, struct listener *listener)
-{
-        struct fixture *fixture = context;
-
-        cr_assert_geq(listener_fd(listener), 0);
-        fixture->reopened++;
-}
-
-static void on_stalled(void *context, struct listener *listener, unsigned seconds, unsigned waiting)
-{
-        struct fixture *fixture = context;
-
-        (void)listener;
-        cr_assert(seconds >= LISTENER_PATIENCE && seconds <= LISTENER_PATIENCE + 2);
-        fixture->stalled++;
-        fixture->waiting = waiting;
-}
-
-static void on_flowing(void *context, struct listener *listener)
-{
-        struct fixture *fixture = context;
-
-        (void)listener;
-        fixture->flowing++;
-}
-
-static void set_address(struct fixture *fixture, enum kind kind)
-{
-        struct sockaddr_in v4 = {.sin_family = AF_INET};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-        struct sockaddr_un local = {.sun_family = AF_UNIX};
-        struct config_listener *config = &fixture->config;
-
-        v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        config->address = fixture->address;
-        config->application = 7;
-        switch (kind) {
-        case TCP4:
-                strcpy(fixture->address, "127.0.0.1:port");
-                memcpy(&config->socket_address, &v4, sizeof(v4));
-                config->socket_length = sizeof(v4);
-                break;
-        case TCP6:
-                strcpy(fixture->address, "[::1]:port");
-                memcpy(&config->socket_address, &v6, sizeof(v6));
-                config->socket_length = sizeof(v6);
-                break;
-        default:
-                snprintf(local.sun_path, sizeof(local.sun_path), "%s/socket", fixture->directory);
-                snprintf(fixture->address, sizeof(fixture->address), "unix:%s%s",
-                         kind == ABSTRACT ? "@" : "", local.sun_path);
-                config->socket_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-                                                    strlen(local.sun_path) + 1);
-                if (kind == ABSTRACT)
-                        local.sun_path[0] = '\0';
-                memcpy(&config->socket_address, &local, sizeof(local));
-        }
-}
-
-static const void *socket_address(const struct fixture *fixture)
-{
-        return &fixture->config.socket_address;
-}
-
-/* A free port becomes the configured one, so that opening it anew means the same port. */
-static void keep_port(struct fixture *fixture)
-{
-        void *address = &fixture->config.socket_address;
-
-        fixture->config.socket_length = sizeof(fixture->config.socket_address);
-        cr_assert_eq(getsockname(listener_fd(fixture->listener), address,
-                                 &fixture->config.socket_length),
-                     0);
-}
-
-static void fixture_prepare(struct fixture *fixture, enum kind kind)
-{
-        *fixture = (struct fixture){.directory = "/tmp/clade-listener-XXXXXX"};
-        cr_assert(mkdtemp(fixture->directory));
-        fixture->events =
-                (struct listener_events){on_lost, on_reopened, on_stalled, on_flowing, fixture};
-        cr_assert_geq(sd_event_new(&fixture->event), 0);
-        set_address(fixture, kind);
-        signal(SIGPIPE, SIG_IGN);
-}
-
-static void create(struct fixture *fixture)
-{
-        struct error error = ERROR_INIT;
-
-        cr_assert_eq(listener_create(fixture->event, &fixture->config, &fixture->events,
-                                     &fixture->listener, &error),
-                     0, "%s", error.text);
-        keep_port(fixture);
-}
-
-static void fixture_init(struct fixture *fixture, enum kind kind)
-{
-        fixture_prepare(fixture, kind);
-        create(fixture);
-}
-
-static void fixture_finish(struct fixture *fixture)
-{
-        fixture->listener = listener_destroy(fixture->listener);
-        sd_event_unref(fixture->event);
-        cr_expect_eq(rmdir(fixture->directory), 0, "something is left in %s", fixture->directory);
-}
-
-static void run(struct fixture *fixture, unsigned ms)
-{
-        struct timespec now;
-        uint64_t end, at;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        end = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 + ms * 1000;
-        for (at = 0; at < end; fixture->turns++) {
-                clock_gettime(CLOCK_MONOTONIC, &now);
-                at = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-                sd_event_run(fixture->event, at < end ? end - at : 0);
-        }
-}
-
-static int client(const struct fixture *fixture)
-{
-        int fd = socket(fixture->config.socket_address.ss_family,
-                        SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        cr_assert_geq(fd, 0);
-        if (connect(fd, socket_address(fixture), fixture->config.socket_length) < 0 &&
-            errno != EINPROGRESS) {
-                close(fd);
-                return -errno;
-        }
-        return fd;
-}
-
-/* Whether a client gets through to whoever accepts on `fd`. */
-static bool serves(const struct fixture *fixture, int fd)
-{
-        cleanup_fd int connection = client(fixture), accepted = -1;
-        struct pollfd look = {.fd = fd, .events = POLLIN};
-
-        if (connection < 0 || poll(&look, 1, 1000) != 1)
-                return false;
-        accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-        return accepted >= 0;
-}
+#include "listener_fixture.h"
 
 Test(listener, sockets)
 {
@@ -208,7 +30,7 @@ Test(listener, sockets)
                 fd = listener_fd(fixture.listener);
                 cr_expect(fcntl(fd, F_GETFD) & FD_CLOEXEC);
                 cr_expect(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
-                cr_expect(serves(&fixture, fd), "kind %d", kind);
+                cr_expect(fixture_serves(&fixture, fd), "kind %d", kind);
                 cr_expect_eq(listener_application(fixture.listener), 7);
                 cr_expect_str_eq(listener_address(fixture.listener), fixture.address);
                 cr_expect_eq(listener_check(fixture.listener, &reopened, &fixture.error), 0);
@@ -246,7 +68,7 @@ Test(listener, in_use)
 
                 fixture_init(&fixture, kind);
                 expect_refused(&fixture, EADDRINUSE, "in use by a living listener", remedies[kind]);
-                cr_expect(serves(&fixture, listener_fd(fixture.listener)));
+                cr_expect(fixture_serves(&fixture, listener_fd(fixture.listener)));
                 fixture_finish(&fixture);
         }
 }
@@ -306,8 +128,8 @@ Test(listener, a_stale_socket_is_replaced)
         }
         waitpid(pid, NULL, 0);
         cr_assert_eq(access(fixture.address + 5, F_OK), 0);
-        create(&fixture);
-        cr_expect(serves(&fixture, listener_fd(fixture.listener)));
+        fixture_create(&fixture);
+        cr_expect(fixture_serves(&fixture, listener_fd(fixture.listener)));
         fixture_finish(&fixture);
 }
 
@@ -334,7 +156,7 @@ Test(listener, nothing_else_is_replaced)
         cr_assert_eq(unlink(path), 0);
 
         /* And what is not ours any more is not removed. */
-        create(&fixture);
+        fixture_create(&fixture);
         cr_assert_eq(unlink(path), 0);
         fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
         close(fd);
@@ -380,12 +202,6 @@ static pid_t harm(const struct fixture *fixture, enum harm harm)
         return pid;
 }
 
-static void end(pid_t pid)
-{
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-}
-
 Test(listener, shut_down_from_below, .timeout = 60)
 {
         for (int kind = 0; kind < ABSTRACT; kind++) {
@@ -397,16 +213,16 @@ Test(listener, shut_down_from_below, .timeout = 60)
 
                         fixture_init(&fixture, kind);
                         pid = harm(&fixture, how);
-                        run(&fixture, 300);
+                        fixture_run(&fixture, 300);
                         cr_expect_eq(fixture.lost, ends, "kind %d harm %d", kind, how);
                         cr_expect_eq(fixture.failed, 0, "%s", fixture.error.text);
-                        cr_expect(serves(&fixture, listener_fd(fixture.listener)),
+                        cr_expect(fixture_serves(&fixture, listener_fd(fixture.listener)),
                                   "kind %d harm %d", kind, how);
                         /* A hung-up socket is ready for ever; here it wakes nobody twice. */
-                        run(&fixture, 300);
+                        fixture_run(&fixture, 300);
                         cr_expect_leq(fixture.turns, 8, "kind %d harm %d: %u turns", kind, how,
                                       fixture.turns);
-                        end(pid);
+                        end_process(pid);
                         fixture_finish(&fixture);
                 }
         }
@@ -421,20 +237,20 @@ Test(listener, taken_until_the_culprit_is_gone)
 
         fixture_init(&fixture, ABSTRACT);
         pid = harm(&fixture, SHUT_BOTH);
-        run(&fixture, 200);
+        fixture_run(&fixture, 200);
         cr_expect(fixture.lost == 1 && fixture.failed == 1);
         cr_expect(strstr(fixture.error.text, "in use"));
         cr_expect_eq(listener_fd(fixture.listener), -1);
         cr_expect_eq(listener_check(fixture.listener, &reopened, &fixture.error), -EADDRINUSE);
         cr_expect(!reopened);
-        run(&fixture, 1500);
+        fixture_run(&fixture, 1500);
         cr_expect_eq(fixture.reopened, 0);
         cr_expect_leq(fixture.turns, 10);
-        end(pid);
-        run(&fixture, 1300);
+        end_process(pid);
+        fixture_run(&fixture, 1300);
         cr_expect_eq(fixture.reopened, 1);
         cr_expect_eq(fixture.lost, 1);
-        cr_expect(serves(&fixture, listener_fd(fixture.listener)));
+        cr_expect(fixture_serves(&fixture, listener_fd(fixture.listener)));
         fixture_finish(&fixture);
 }
 
@@ -449,159 +265,10 @@ Test(listener, check_opens_anew)
                 pid = harm(&fixture, SHUT_BOTH);
                 cr_expect_eq(listener_check(fixture.listener, &reopened, &fixture.error), 0);
                 cr_expect(reopened);
-                run(&fixture, 50);
+                fixture_run(&fixture, 50);
                 cr_expect_eq(fixture.lost, 0);
-                cr_expect(serves(&fixture, listener_fd(fixture.listener)));
-                end(pid);
+                cr_expect(fixture_serves(&fixture, listener_fd(fixture.listener)));
+                end_process(pid);
                 fixture_finish(&fixture);
         }
-}
-
-/* Waits until `length` connections are in the queue. */
-static bool fills(int fd, int length)
-{
-        for (int i = 0; i < 100 && backlog_length(fd) != length; i++)
-                usleep(10000);
-        return backlog_length(fd) == length;
-}
-
-Test(listener, backlog)
-{
-        for (int kind = 0; kind < KINDS; kind++) {
-                struct fixture fixture;
-                int clients[5], fd;
-
-                fixture_init(&fixture, kind);
-                fd = listener_fd(fixture.listener);
-                cr_expect_eq(backlog_length(fd), 0);
-                for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
-                        clients[i] = client(&fixture);
-                cr_expect(fills(fd, 5), "kind %d: %d", kind, backlog_length(fd));
-                close(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
-                cr_expect_eq(backlog_length(fd), 4);
-                for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
-                        close(clients[i]);
-                fixture_finish(&fixture);
-        }
-}
-
-static void stall(enum kind kind)
-{
-        struct fixture fixture;
-        int clients[3], fd;
-
-        fixture_init(&fixture, kind);
-        fd = listener_fd(fixture.listener);
-        clients[0] = client(&fixture);
-        run(&fixture, 2000);
-        clients[1] = client(&fixture);
-        run(&fixture, 2000);
-        cr_expect_eq(fixture.stalled, 0);
-        clients[2] = client(&fixture);
-        run(&fixture, 4500);
-        cr_expect_eq(fixture.stalled, 1);
-        cr_expect_eq(fixture.waiting, 3);
-        cr_expect_eq(fixture.flowing, 0);
-        /* One tick a second, two events of arrival with each: no spinning on a ready socket. */
-        cr_expect_leq(fixture.turns, 60, "%u turns", fixture.turns);
-        close(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
-        run(&fixture, 1500);
-        cr_expect_eq(fixture.flowing, 1);
-        for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
-                close(clients[i]);
-        fixture_finish(&fixture);
-}
-
-Test(listener, nobody_accepts_tcp, .timeout = 60)
-{
-        stall(TCP4);
-}
-
-Test(listener, nobody_accepts_unix, .timeout = 60)
-{
-        stall(FILE_SOCKET);
-}
-
-/* A worker that always has a queue in front of it but takes from it is no stall: eight clients, one
- * slow server. */
-static void overload(enum kind kind)
-{
-        struct fixture fixture;
-        pid_t server, clients[8];
-        int fd;
-
-        fixture_init(&fixture, kind);
-        fd = listener_fd(fixture.listener);
-        server = fork();
-        if (server == 0) {
-                for (;;) {
-                        usleep(20000);
-                        close(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
-                }
-        }
-        for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
-                clients[i] = fork();
-                if (clients[i] != 0)
-                        continue;
-                for (;;) {
-                        char byte;
-                        int connection = client(&fixture);
-                        struct pollfd look = {.fd = connection, .events = POLLIN};
-
-                        poll(&look, 1, -1);
-                        if (read(connection, &byte, 1) != 0)
-                                usleep(1000);
-                        close(connection);
-                }
-        }
-        run(&fixture, 8500);
-        cr_expect_eq(fixture.stalled, 0);
-        cr_expect_gt(backlog_length(fd), 0, "there was no overload");
-        cr_expect_leq(fixture.turns, 200, "%u turns", fixture.turns);
-        end(server);
-        for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
-                end(clients[i]);
-        fixture_finish(&fixture);
-}
-
-Test(listener, a_late_worker_is_no_stall_tcp, .timeout = 60)
-{
-        overload(TCP4);
-}
-
-Test(listener, a_late_worker_is_no_stall_unix, .timeout = 60)
-{
-        overload(FILE_SOCKET);
-}
-
-/* A thousand of them, idle: not one turn of the loop. */
-Test(listener, idle_costs_nothing, .timeout = 60)
-{
-        static struct listener *listeners[1000];
-        static struct config_listener configs[1000];
-        struct rlimit files;
-        struct fixture fixture;
-        size_t count = ARRAY_SIZE(listeners);
-
-        getrlimit(RLIMIT_NOFILE, &files);
-        files.rlim_cur = files.rlim_max < 1100 ? files.rlim_max : 1100;
-        setrlimit(RLIMIT_NOFILE, &files);
-        if (files.rlim_cur < 1100)
-                count = files.rlim_cur - 100;
-        fixture_prepare(&fixture, TCP4);
-        for (size_t i = 0; i < count; i++) {
-                struct error error = ERROR_INIT;
-
-                configs[i] = fixture.config; /* any free port */
-                cr_assert_eq(listener_create(fixture.event, &configs[i], &fixture.events,
-                                             &listeners[i], &error),
-                             0, "%s", error.text);
-        }
-        run(&fixture, 10);
-        fixture.turns = 0;
-        run(&fixture, 1500);
-        cr_expect_leq(fixture.turns, 2, "%u turns", fixture.turns);
-        for (size_t i = 0; i < count; i++)
-                listener_destroy(listeners[i]);
-        fixture_finish(&fixture);
 }
