@@ -5,38 +5,41 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/path.h"
 #include "runtime/compile/root.h"
 
-static int refuse(struct error *error, int code, const char *path)
+static int remedy(struct error *error, int r, const char *path)
 {
-        error_set(error, code, "open of %s", path);
-        switch (code) {
+        switch (-r) {
         case ENOENT:
         case ENOTDIR:
                 return error_remedy(error, "create it, or correct the path");
         case EACCES:
                 return error_remedy(error,
                                     "user id %u has no permission for a directory on the way: "
-                                    "give it search permission (chmod o+x), or move the file",
-                                    geteuid());
+                                    "give it search permission (chmod o+x), or move the file "
+                                    "(namei -l %s shows them)",
+                                    geteuid(), path);
         case ELOOP:
-                return error_remedy(error, "its symbolic links go in circles: correct them");
+                return error_remedy(error, "name the file itself instead of a link that goes in "
+                                           "circles, or that belongs to another user");
         default:
-                return -code;
+                return r;
         }
 }
 
 int source_look(const char *path, char *ret_real, struct stat *ret_st, struct error *error)
 {
-        cleanup_fd int fd = -1;
+        cleanup_fd int fd = path_open(path, O_PATH, 0, error);
+        int r;
 
-        if (!realpath(path, ret_real))
-                return refuse(error, errno, path);
-        fd = open(ret_real, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
-                return refuse(error, errno, path);
+                return remedy(error, fd, path);
+        r = path_of(fd, ret_real);
+        if (r < 0)
+                return error_set(error, -r, "finding where %s lies", path);
         if (fstat(fd, ret_st) < 0)
-                return refuse(error, errno, path);
+                return error_set(error, errno, "fstat of %s", path);
         return 0;
 }
 

@@ -1,10 +1,7 @@
 /* Opening a file for the output of a tenant, with the supervisor's rights.
  *
- * The path is the administrator's, and so may be its symbolic links. A link of anybody else's on the
- * way is not followed: whoever can write to the log's directory (often the tenant itself, by a mount)
- * could lead root's hand to any file of the host, and choose what is appended there. Each part is
- * therefore looked at before it is entered, by descriptor.
- */
+ * Links of anybody else's are not followed (base/path.h): root appends nothing where a tenant's link
+ * leads. */
 #pragma once
 
 #include "base/error.h"

@@ -192,7 +192,7 @@ Test(compile, missing_paths)
         fixture.application.values = &value;
         fixture.application.value_count = 1;
         must_refuse("/executable",
-                    "open of /absent-here/serve: No such file or directory (ENOENT)");
+                    "open of /absent-here/serve, at \"absent-here\": No such file or directory (ENOENT)");
         cr_expect(strstr(fixture.error.remedy, "create it"), "%s", fixture.error.remedy);
         value.string = (char *)"serve";
         must_refuse("/executable", "the path \"serve\" is not absolute");
