@@ -154,8 +154,7 @@ void attempt_signals(struct answer *answer, pid_t pid)
         tell(answer, "everybody", kill(-1, SIGCONT));
         if (pidfd < 0)
                 return;
-        tell(answer, "pidfd_send_signal",
-             syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0));
+        tell(answer, "pidfd_send_signal", syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0));
         close((int)pidfd);
 }
 
