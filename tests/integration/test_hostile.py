@@ -194,7 +194,10 @@ def test_a_listener_that_is_shut_down_is_back(place, kind):  # row 62
         time.sleep(1.1 * clade.SLOW)  # old enough not to be held against it
         mark, start, spent = server.mark(), time.monotonic(), clade.cpu_seconds(server.pid)
         with clade.Load([ports[1]], clients=1) as load:
-            assert clade.get(where, "/shutdown") == "shutdown: done\n"
+            try:
+                assert clade.get(where, "/shutdown") == "shutdown: done\n"
+            except (OSError, http.client.HTTPException):
+                pass  # the supervisor was quicker: the culprit is gone before it could answer
             lost = server.wait_event("listener-lost", "hurt", since=mark)
             assert lost["listener"] == address
             server.wait_event("listener-reopened", "hurt", since=mark)
