@@ -87,6 +87,15 @@ bool budget_spend(struct budget *budget, uint32_t amount, uint64_t now_us)
         return true;
 }
 
+void budget_charge(struct budget *budget, uint64_t amount, uint64_t now_us)
+{
+        uint64_t most = budget->capacity;
+        uint64_t price = (amount < most ? amount : most) * MILLION;
+
+        budget_spend(budget, 0, now_us); /* brings it up to now */
+        budget->tokens = budget->tokens > price ? budget->tokens - price : 0;
+}
+
 uint64_t budget_wait(const struct budget *budget, uint32_t amount, uint64_t now_us)
 {
         uint64_t price = (uint64_t)amount * MILLION;

@@ -47,6 +47,9 @@ struct pidfd_info_15 {
 #define PIDFD_GET_INFO_15  _IOWR(0xFF, 11, struct pidfd_info_15)
 #define PIDFD_INFO_EXIT_15 (1ULL << 3)
 
+/* Whose number a pid is in another pid namespace, 6.11. Called on the namespace's descriptor. */
+#define NS_GET_TGID_FROM_PIDNS_11 _IOR(0xb7, 0x7, int)
+
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif

@@ -47,6 +47,9 @@ static const struct guard guards[] = {
         {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWUSER)}},
         {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWPID)}},
         {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_NEWNET)}},
+        /* A brother in place of a child: where the prototype is no pid 1, the supervisor would be given
+         * children that it did not make. */
+        {"clone", {HAS_BITS(CLONE_FLAGS, CLONE_PARENT)}},
 
         /* What makes addresses guessable or data executable. Bit 31 is clear in all that means
          * anything; with it set there is only the question for the present value. */
@@ -74,6 +77,16 @@ static const struct guard guards[] = {
         /* Typing into the terminal that one was given. */
         {"ioctl", {INT_IS(1, TIOCSTI)}},
         {"ioctl", {INT_IS(1, TIOCLINUX)}},
+
+        /* What would stay on an inherited listener when whoever did it is gone, and keep clients away: a
+         * device to be bound to (which also tells which ones the host has), and filters of packets. */
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_BINDTODEVICE)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_BINDTOIFINDEX)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_FILTER)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_LOCK_FILTER)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_BPF)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_REUSEPORT_CBPF)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_REUSEPORT_EBPF)}},
 
         /* Of netlink only routing: each protocol is a parser in the kernel. */
         {"socket", {INT_IS(0, AF_NETLINK), IS_NOT(2, 0)}},

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -167,6 +168,9 @@ static void child_report_exit(struct prototype *prototype, struct child *child,
         while (child->handshake >= 0)
                 children_handshake(prototype, child);
         notify_destroy(prototype, child->serial, &child->notify);
+        /* A worker leads a process group of its own. What it leaves there belongs to nobody any more, and
+         * would go on accepting; as long as it is a zombie, its number is nobody else's. */
+        kill(-child->pid, SIGKILL);
         report_exited(child->pid, killed ? 0 : (uint32_t)info->si_status,
                       killed ? (uint32_t)info->si_status : 0, info->si_code == CLD_DUMPED);
         child->exit_reported = true;

@@ -116,6 +116,7 @@ struct application {
         /* the incarnation: one prototype's life */
         pid_t pid;
         int pidfd;
+        int pidns; /* its pid namespace; -1 where it cannot be had */
         sd_event_source *death;
         int orders, reports;
         sd_event_source *orders_source, *reports_source;

@@ -19,6 +19,7 @@
 #include "runtime/protocol/scoreboard.h"
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
+#include "runtime/supervisor/pids.h"
 
 /* What goes down, by the supervisor's numbers; the places are those of descriptors.h. */
 struct handover {
@@ -200,8 +201,8 @@ static int watch(struct application *application, struct error *error)
         if (r >= 0)
                 r = sd_event_source_set_enabled(application->orders_source, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_io(event, &application->kick_source, application->kick, EPOLLIN,
-                                    kick_dispatch, application);
+                r = sd_event_add_io(event, &application->kick_source, application->kick,
+                                    EPOLLIN | EPOLLET, kick_dispatch, application);
         return r < 0 ? error_set(error, -r, "watching the prototype") : 0;
 }
 
@@ -237,6 +238,7 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
                 *ret_step = step;
                 return r;
         }
+        application->pidns = pids_namespace(application->pid);
         application->orders = TAKE_FD(handover.orders);
         application->reports = TAKE_FD(handover.reports);
         application->phase = PROTOTYPE_STARTING;
@@ -265,6 +267,8 @@ void incarnation_kill(struct application *application)
 
 void incarnation_finish(struct application *application, siginfo_t *ret_end)
 {
+        uint64_t allowance = OUTPUT_TURN;
+
         *ret_end = (siginfo_t){.si_pid = 0};
         application->death = sd_event_source_disable_unref(application->death);
         application->orders_source = sd_event_source_disable_unref(application->orders_source);
@@ -276,11 +280,12 @@ void incarnation_finish(struct application *application, siginfo_t *ret_end)
                        errno == EINTR)
                         ;
         for (size_t i = 0; i < application->output_count; i++)
-                output_destroy(application->outputs[i]);
+                output_destroy(application->outputs[i], &allowance);
         free(application->outputs);
         application->outputs = NULL;
         application->output_count = 0;
         fd_close(TAKE_FD(application->pidfd));
+        fd_close(TAKE_FD(application->pidns));
         fd_close(TAKE_FD(application->orders));
         fd_close(TAKE_FD(application->reports));
         fd_close(TAKE_FD(application->scoreboard));

@@ -3,16 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "runtime/supervisor/output_file.h"
 
-#define CHUNK    8192u       /* bytes per read: what may be in flight beyond the rate */
-#define TURN     (64u << 10) /* cost of one turn of the loop, so that others get theirs */
-#define SECOND   1000000u    /* µs */
-#define ACCURACY 10000u      /* µs that a timer may be late */
+/* Bytes per read. Into the log it is less: each byte could be a line, and each line is an event. */
+#define CHUNK     8192u
+#define LOG_CHUNK 512u
+#define TURN      OUTPUT_TURN /* cost of one turn of the loop, so that others get theirs */
+#define SECOND    1000000u    /* µs */
+#define ACCURACY  10000u      /* µs that a timer may be late */
 
 struct output {
         struct output_sink *sink;
@@ -218,7 +221,7 @@ static uint64_t read_some(struct output *output, bool *ret_ended)
         uint64_t cost;
 
         do
-                n = read(output->fd, data, sizeof(data));
+                n = read(output->fd, data, output->sink->fd < 0 ? LOG_CHUNK : CHUNK);
         while (n < 0 && errno == EINTR);
         if (n <= 0) {
                 *ret_ended = n == 0 || errno != EAGAIN;
@@ -227,18 +230,6 @@ static uint64_t read_some(struct output *output, bool *ret_ended)
         cost = consume(output, data, (size_t)n);
         output->debt += cost;
         return cost;
-}
-
-/* Everything that is there, up to one turn's worth, whatever the rate: the debt remains. */
-static void drain(struct output *output)
-{
-        bool ended = false;
-        uint64_t spent = 0, cost = 1;
-
-        while (output->fd >= 0 && !ended && cost > 0 && spent < TURN) {
-                cost = read_some(output, &ended);
-                spent += cost;
-        }
 }
 
 /* Pays with what the application has left this second. True when nothing is owed any more. */
@@ -256,6 +247,19 @@ static bool pay(struct output *output, uint64_t now)
                 output->debt -= part;
         }
         return true;
+}
+
+/* Reads what is there, for `allowance` at most, and nothing for whoever is over its rate already. What is left
+ * stays in the pipe. */
+static void drain(struct output *output, uint64_t *allowance)
+{
+        bool ended = false;
+        uint64_t cost = 1;
+
+        while (output->fd >= 0 && !ended && cost > 0 && *allowance > 0 && pay(output, now_us())) {
+                cost = read_some(output, &ended);
+                *allowance -= cost < *allowance ? cost : *allowance;
+        }
 }
 
 static int on_pause(sd_event_source *source, uint64_t usec, void *context)
@@ -348,8 +352,10 @@ int output_create(sd_event *event, struct output_sink *sink, struct output **ret
 
 static void resign(struct output *output)
 {
+        uint64_t allowance = TURN;
+
         if (output->pid)
-                drain(output);
+                drain(output, &allowance);
         flush(output);
         output->pid = 0;
         output->isolated_pid = 0;
@@ -373,12 +379,25 @@ void output_hold(struct output *output)
                 sd_event_source_set_enabled(output->readable, SD_EVENT_OFF);
 }
 
-struct output *output_destroy(struct output *output)
+struct output *output_destroy(struct output *output, uint64_t *allowance)
 {
+        struct output_sink *sink;
+        int left = 0;
+
         if (!output)
                 return NULL;
-        drain(output);
+        sink = output->sink;
+        drain(output, allowance);
         flush(output);
+        /* A new incarnation does not begin with a clean slate, nor does what was not read go unsaid. */
+        budget_charge(sink->budget, output->debt, now_us());
+        if (output->fd >= 0 && ioctl(output->fd, FIONREAD, &left) == 0 && left > 0) {
+                sink->code = ENOBUFS;
+                sink->dropped += (uint64_t)left;
+                sink->unreported += (uint64_t)left;
+                if (is_due(&sink->reported_us, now_us()))
+                        report_dropped(sink);
+        }
         sd_event_source_unref(output->readable);
         sd_event_source_unref(output->pause);
         fd_close(output->fd);

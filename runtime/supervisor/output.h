@@ -63,5 +63,8 @@ void output_assign(struct output *output, pid_t pid, uint32_t isolated_pid);
  * rest stays in the pipe until output_assign says whose it is. */
 void output_hold(struct output *output);
 
-/* Reads what is left, a bounded amount, and lets go. Takes NULL. */
-struct output *output_destroy(struct output *output);
+/* Reads what is left, as far as *allowance and the application's rate go, and lets go of it. The allowance, in
+ * bytes and OUTPUT_LINE_COST for each line, shrinks by what was read: it is one for all pipes that are
+ * destroyed at once. What is dropped is counted and told. Takes NULL. */
+#define OUTPUT_TURN UINT64_C(65536)
+struct output *output_destroy(struct output *output, uint64_t *allowance);

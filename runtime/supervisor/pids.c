@@ -59,8 +59,18 @@ static int read_status(pid_t pid, struct status *ret_status)
         return 0;
 }
 
+int pids_namespace(pid_t pid)
+{
+        char path[64];
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
 /* Whether `pid` is it; then *ret_pidfd holds it. */
-static bool candidate_is(pid_t pid, pid_t prototype, uint32_t isolated_pid, bool nested,
+static bool candidate_is(pid_t pid, const struct pids_parent *parent, uint32_t isolated_pid,
                          int *ret_pidfd)
 {
         cleanup_fd int pidfd = pidfd_open(pid, 0);
@@ -68,8 +78,8 @@ static bool candidate_is(pid_t pid, pid_t prototype, uint32_t isolated_pid, bool
 
         if (pidfd < 0 || read_status(pid, &status) < 0)
                 return false;
-        if (status.parent != prototype || status.inner != isolated_pid ||
-            status.outer != (uint32_t)pid || status.depth < (nested ? 2u : 1u))
+        if (status.parent != parent->pid || status.inner != isolated_pid ||
+            status.outer != (uint32_t)pid || status.depth < (parent->nested ? 2u : 1u))
                 return false;
         /* Not reaped, so what we just read was about the process that the pidfd holds. */
         if (pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
@@ -78,8 +88,10 @@ static bool candidate_is(pid_t pid, pid_t prototype, uint32_t isolated_pid, bool
         return true;
 }
 
-static int find_once(pid_t prototype, uint32_t isolated_pid, bool nested, pid_t *ret_pid,
-                     int *ret_pidfd, struct error *error)
+/* Of the children of the prototype the youngest stands last, and is nearly always the one. A prototype that has
+ * many others in front of it is not helped: looking at each costs us time that belongs to everybody. */
+static int search(const struct pids_parent *parent, uint32_t isolated_pid, pid_t *ret_pid,
+                  int *ret_pidfd)
 {
         cleanup_free char *children = malloc(CHILDREN_MAX + 1);
         cleanup_fd int fd = -1;
@@ -87,43 +99,65 @@ static int find_once(pid_t prototype, uint32_t isolated_pid, bool nested, pid_t 
         ssize_t n;
 
         if (!children)
-                return error_set(error, ENOMEM, "list of children");
-        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)prototype, (int)prototype);
+                return -ENOMEM;
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)parent->pid,
+                 (int)parent->pid);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-                return error_set(error, errno, "open of %s", path);
+                return -errno;
         n = fd_read_full(fd, children, CHILDREN_MAX);
         if (n < 0)
-                return error_set(error, (int)-n, "read of %s", path);
-        /* The youngest stands last and is nearly always the one. */
-        while (n > 0) {
-                char *word;
-
+                return (int)n;
+        for (unsigned looked = 0; n > 0 && looked < PIDS_CANDIDATES; looked++) {
                 while (n > 0 && children[n - 1] == ' ')
                         n--;
                 children[n] = '\0';
                 while (n > 0 && children[n - 1] != ' ')
                         n--;
-                word = &children[n];
-                if (*word &&
-                    candidate_is((pid_t)atoi(word), prototype, isolated_pid, nested, ret_pidfd)) {
-                        *ret_pid = (pid_t)atoi(word);
+                *ret_pid = (pid_t)strtol(&children[n], NULL, 10);
+                if (*ret_pid > 0 && candidate_is(*ret_pid, parent, isolated_pid, ret_pidfd))
                         return 0;
-                }
         }
-        return error_say(error, ESRCH, "no child of prototype %d has the pid %u inside",
-                         (int)prototype, isolated_pid);
+        return -ESRCH;
 }
 
-int pids_find(pid_t prototype, uint32_t isolated_pid, bool nested, pid_t *ret_pid, int *ret_pidfd,
-              struct error *error)
+/* The kernel's own translation, which is then looked at like any other candidate. */
+static int translate(const struct pids_parent *parent, uint32_t isolated_pid, pid_t *ret_pid,
+                     int *ret_pidfd)
 {
-        int r = find_once(prototype, isolated_pid, nested, ret_pid, ret_pidfd, error);
+        int pid;
 
+        if (parent->nested && parent->namespace < 0)
+                return -EOPNOTSUPP;
+        pid = parent->nested ? ioctl(parent->namespace, NS_GET_TGID_FROM_PIDNS_11, isolated_pid)
+                             : (int)isolated_pid;
+        if (pid < 0)
+                return errno == ESRCH ? -ESRCH : -EOPNOTSUPP;
+        if (pid == 0 || !candidate_is((pid_t)pid, parent, isolated_pid, ret_pidfd))
+                return -ESRCH;
+        *ret_pid = (pid_t)pid;
+        return 0;
+}
+
+int pids_find(const struct pids_parent *parent, uint32_t isolated_pid, pid_t *ret_pid,
+              int *ret_pidfd, struct error *error)
+{
+        pid_t pid = 0;
+        int r = translate(parent, isolated_pid, &pid, ret_pidfd);
+
+        if (r == -EOPNOTSUPP)
+                r = search(parent, isolated_pid, &pid, ret_pidfd);
         /* The kernel says that the list may miss some while others exit under its eyes. */
+        if (r == -ESRCH && (parent->nested && parent->namespace < 0))
+                r = search(parent, isolated_pid, &pid, ret_pidfd);
         if (r == -ESRCH)
-                r = find_once(prototype, isolated_pid, nested, ret_pid, ret_pidfd, error);
-        return r;
+                return error_say(error, ESRCH, "no child of prototype %d has the pid %u inside",
+                                 (int)parent->pid, isolated_pid);
+        if (r < 0)
+                return error_set(error, -r, "looking for the children of prototype %d",
+                                 (int)parent->pid);
+        *ret_pid = pid;
+        return 0;
 }
 
 int pids_dead(int pidfd)

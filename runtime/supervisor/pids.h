@@ -10,10 +10,21 @@
 
 #include "base/error.h"
 
-/* `prototype` is a host pid that we hold by a pidfd and have not reaped. `nested`: it has a pid namespace of
- * its own. -ESRCH when no child of it has that number inside. */
-int pids_find(pid_t prototype, uint32_t isolated_pid, bool nested, pid_t *ret_pid, int *ret_pidfd,
-              struct error *error);
+/* A prototype, as far as finding its children goes. */
+struct pids_parent {
+        pid_t pid;     /* on the host; we hold it by a pidfd and have not reaped it */
+        bool nested;   /* it has a pid namespace of its own */
+        int namespace; /* that namespace, or -1: pids_namespace; the caller closes it */
+};
+
+/* The pid namespace of a process, or a negative errno. */
+int pids_namespace(pid_t pid);
+
+/* -ESRCH when no child of it has that number inside. Costs the same however many children there are, where
+ * the kernel translates (6.11); before that only the youngest PIDS_CANDIDATES are looked at. */
+#define PIDS_CANDIDATES 128
+int pids_find(const struct pids_parent *parent, uint32_t isolated_pid, pid_t *ret_pid,
+              int *ret_pidfd, struct error *error);
 
 /* 1 when the process has died (it may not have been reaped), 0 when it lives. */
 int pids_dead(int pidfd);

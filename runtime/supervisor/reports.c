@@ -3,6 +3,7 @@
  * the pid one that we found. A claim that does not fit ends the incarnation. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/channel.h"
@@ -12,7 +13,16 @@
 #include "runtime/supervisor/application.h"
 #include "runtime/supervisor/pids.h"
 
-#define REPORTS_PER_TURN 64
+#define TURN_US UINT64_C(3000)
+
+/* sd_event_now stands still during a turn. */
+static uint64_t clock_us(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 union report {
         struct message_header header;
@@ -206,14 +216,15 @@ int reports_dispatch(sd_event_source *source, int fd, uint32_t revents, void *us
 {
         struct application *application = userdata;
         struct error error = ERROR_INIT;
+        uint64_t start = clock_us();
         int r = 1;
 
         (void)source;
         (void)fd;
         (void)revents;
-        for (int i = 0; r > 0 && i < REPORTS_PER_TURN && application->reports >= 0 &&
-                        application->state != APPLICATION_ENDING;
-             i++)
+        /* The others want their turn, too: what is left comes in the next one. */
+        while (r > 0 && application->reports >= 0 && application->state != APPLICATION_ENDING &&
+               clock_us() - start < TURN_US)
                 r = take(application, &error);
         if (r < 0)
                 application_fault(application, 0, &error);
@@ -222,17 +233,17 @@ int reports_dispatch(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-/* A worker has written to the scoreboard. Its page is read, not mapped, and says nothing but "ready", and
+/* A worker has written to the scoreboard, and to the eventfd. That is never read here: its description is
+ * shared with those below, who may empty it and make it block. Each write is an edge, which is all that
+ * we need. A page of the scoreboard is read, not mapped, and says nothing but "ready", and
  * that only of the worker that we know on that slot. */
 int kick_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct application *application = userdata;
-        uint64_t kicks;
 
         (void)source;
+        (void)fd;
         (void)revents;
-        if (read(fd, &kicks, sizeof(kicks)) < 0)
-                return 0;
         if (!budget_spend(&application->messages, 1, now_us(application->supervisor))) {
                 struct error error = ERROR_INIT;
 

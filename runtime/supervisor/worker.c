@@ -327,12 +327,16 @@ static int on_death(sd_event_source *source, int fd, uint32_t revents, void *use
 int worker_found(struct worker *worker, uint32_t isolated_pid, struct error *error)
 {
         struct application *application = worker->application;
-        bool nested = compiled_launch(application->compiled)->plan.namespaces & CLONE_NEWPID;
+        const struct pids_parent parent = {
+                .pid = application->pid,
+                .nested = compiled_launch(application->compiled)->plan.namespaces & CLONE_NEWPID,
+                .namespace = application->pidns,
+        };
         cleanup_fd int pidfd = -1;
         pid_t pid;
         int r;
 
-        r = pids_find(application->pid, isolated_pid, nested, &pid, &pidfd, error);
+        r = pids_find(&parent, isolated_pid, &pid, &pidfd, error);
         if (r < 0)
                 return r;
         r = sd_event_add_io(application->supervisor->event, &worker->death, pidfd, EPOLLIN,

@@ -175,7 +175,7 @@ Test(output, lines)
         run(&fixture, 0);
         close(writer);
         run(&fixture, 0);
-        output = output_destroy(output);
+        output = output_destroy(output, &(uint64_t){OUTPUT_TURN});
         reread(&fixture);
         expect_output(&fixture, 0, 0, false, "early");
         expect_output(&fixture, 123, 4, false, "one");
@@ -211,7 +211,7 @@ Test(output, long_lines_are_cut)
         expect_output(&fixture, 1, 2, true, y);
         expect_output(&fixture, 1, 2, false, "\xe2\x82\xac.");
         cr_expect_eq(next(&fixture), NULL);
-        output_destroy(output);
+        output_destroy(output, &(uint64_t){OUTPUT_TURN});
         close(writer);
         fixture_finish(&fixture);
 }
@@ -232,7 +232,7 @@ Test(output, a_new_owner_gets_its_own_lines)
         output_assign(output, 11, 3);
         run(&fixture, 0);
         say(writer, "unread at the end\n");
-        output_destroy(output);
+        output_destroy(output, &(uint64_t){OUTPUT_TURN});
         reread(&fixture);
         expect_output(&fixture, 10, 2, false, "last words");
         expect_output(&fixture, 10, 2, false, "and half");
@@ -261,8 +261,35 @@ Test(output, a_writer_who_is_not_known_yet_is_not_read)
         reread(&fixture);
         expect_output(&fixture, 10, 2, false, "the old one");
         expect_output(&fixture, 11, 3, false, "the new one");
-        output_destroy(output);
+        output_destroy(output, &(uint64_t){OUTPUT_TURN});
         close(writer);
+        fixture_finish(&fixture);
+}
+
+/* All pipes of an incarnation have one allowance in the end; what it does not cover is told, not forgotten. */
+Test(output, the_end_is_bounded)
+{
+        struct fixture fixture;
+        uint64_t allowance = 100 * OUTPUT_LINE_COST;
+        struct output *output, *other;
+        int writer, other_writer;
+        size_t lines;
+
+        fixture_init(&fixture, NULL);
+        output = create(&fixture, &fixture.out, &writer);
+        other = create(&fixture, &fixture.err, &other_writer);
+        output_assign(output, 1, 2);
+        output_assign(other, 1, 2);
+        repeat(writer, '\n', 5000);
+        repeat(other_writer, '\n', 5000);
+        output_destroy(output, &allowance);
+        cr_expect_eq(allowance, 0);
+        output_destroy(other, &allowance);
+        lines = count_events(&fixture, "output");
+        cr_expect(lines >= 100 && lines <= 600, "%zu lines", lines);
+        cr_expect_eq(count_events(&fixture, "output-dropped"), 2);
+        close(writer);
+        close(other_writer);
         fixture_finish(&fixture);
 }
 
@@ -276,7 +303,7 @@ Test(output, no_spin_after_the_end)
         output = create(&fixture, &fixture.out, &writer);
         close(writer);
         cr_expect_leq(run(&fixture, 100), 3);
-        output_destroy(output);
+        output_destroy(output, &(uint64_t){OUTPUT_TURN});
         fixture_finish(&fixture);
 }
 
@@ -317,8 +344,8 @@ static void flood(struct fixture *fixture, const char *block, size_t size)
         begin = now_us() - begin;
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
-        output_destroy(output);
-        output_destroy(other);
+        output_destroy(output, &(uint64_t){OUTPUT_TURN});
+        output_destroy(other, &(uint64_t){OUTPUT_TURN});
         output_sink_finish(&other_sink);
         close(other_writer);
 
@@ -401,7 +428,7 @@ Test(output, into_a_file)
         say(writer, "!");
         run(&fixture, 0);
         cr_expect_str_eq(content(fixture.path), "raw \x1b[1m\xff\nhalf!");
-        output_destroy(output);
+        output_destroy(output, &(uint64_t){OUTPUT_TURN});
         reread(&fixture);
         cr_expect_eq(next(&fixture), NULL);
         close(writer);
@@ -430,7 +457,7 @@ Test(output, a_full_disk_is_told, .timeout = 20)
                 run(&fixture, 50);
         }
         begin = now_us() - begin;
-        output_destroy(output);
+        output_destroy(output, &(uint64_t){OUTPUT_TURN});
         cr_expect_eq(fixture.out.dropped, 300);
         output_sink_finish(&fixture.out);
         reread(&fixture);

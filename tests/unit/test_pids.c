@@ -60,6 +60,16 @@ static void family_init(struct family *family)
         family->dead = numbers[1];
 }
 
+/* As the kernel translates, and as on kernels that do not. */
+static struct pids_parent parent_of(const struct family *family, bool translates)
+{
+        return (struct pids_parent){
+                .pid = family->parent,
+                .nested = true,
+                .namespace = translates ? pids_namespace(family->parent) : -1,
+        };
+}
+
 static void family_finish(struct family *family)
 {
         pidfd_send_signal(family->pidfd, SIGKILL, NULL, 0);
@@ -67,10 +77,11 @@ static void family_finish(struct family *family)
         close(family->pidfd);
 }
 
-Test(pids, both_numbers_are_the_kernels)
+static void both_numbers(bool translates)
 {
         struct error error = ERROR_INIT;
         cleanup_fd int pidfd = -1;
+        struct pids_parent parent;
         struct family family;
         char path[64], line[256];
         unsigned outer = 0, inner = 0;
@@ -78,8 +89,8 @@ Test(pids, both_numbers_are_the_kernels)
         pid_t pid;
 
         family_init(&family);
-        cr_assert_eq(pids_find(family.parent, family.living, true, &pid, &pidfd, &error), 0, "%s",
-                     error.text);
+        parent = parent_of(&family, translates);
+        cr_assert_eq(pids_find(&parent, family.living, &pid, &pidfd, &error), 0, "%s", error.text);
         snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
         status = fopen(path, "re");
         cr_assert(status);
@@ -92,43 +103,74 @@ Test(pids, both_numbers_are_the_kernels)
         cr_expect_eq(pids_dead(pidfd), 0);
         family_finish(&family);
         cr_expect_eq(pids_dead(pidfd), 1, "pid 1 took it along");
+        fd_close(parent.namespace);
 }
 
-Test(pids, a_zombie_is_found_too)
+Test(pids, both_numbers_are_the_kernels)
+{
+        both_numbers(true);
+        both_numbers(false);
+}
+
+static void zombie(bool translates)
 {
         struct error error = ERROR_INIT;
         cleanup_fd int pidfd = -1;
+        struct pids_parent parent;
         struct family family;
         pid_t pid;
 
         family_init(&family);
-        cr_assert_eq(pids_find(family.parent, family.dead, true, &pid, &pidfd, &error), 0, "%s",
-                     error.text);
+        parent = parent_of(&family, translates);
+        cr_assert_eq(pids_find(&parent, family.dead, &pid, &pidfd, &error), 0, "%s", error.text);
         cr_expect_eq(pids_dead(pidfd), 1);
         family_finish(&family);
+        fd_close(parent.namespace);
 }
 
-Test(pids, a_claim_that_fits_nobody_is_refused)
+Test(pids, a_zombie_is_found_too)
+{
+        zombie(true);
+        zombie(false);
+}
+
+static void wrong_claims(bool translates)
 {
         struct error error = ERROR_INIT;
+        struct pids_parent parent, other;
         int pidfd = -1;
         struct family family;
         pid_t pid = 0;
 
         family_init(&family);
-        cr_expect_eq(pids_find(family.parent, 4000, true, &pid, &pidfd, &error), -ESRCH);
-        cr_expect_eq(pids_find(family.parent, 1, true, &pid, &pidfd, &error), -ESRCH,
+        parent = parent_of(&family, translates);
+        other = parent;
+        other.pid = getpid();
+        cr_expect_eq(pids_find(&parent, 4000, &pid, &pidfd, &error), -ESRCH);
+        cr_expect_eq(pids_find(&parent, 0, &pid, &pidfd, &error), -ESRCH);
+        cr_expect_eq(pids_find(&parent, UINT32_MAX, &pid, &pidfd, &error), -ESRCH);
+        cr_expect_eq(pids_find(&parent, 1, &pid, &pidfd, &error), -ESRCH,
                      "itself is no child of its own");
-        cr_expect_eq(pids_find(getpid(), family.living, true, &pid, &pidfd, &error), -ESRCH,
+        cr_expect_eq(pids_find(&other, family.living, &pid, &pidfd, &error), -ESRCH,
                      "somebody else's child");
         cr_expect_eq(pid, 0);
         cr_expect_eq(pidfd, -1);
         family_finish(&family);
+        fd_close(parent.namespace);
+}
+
+Test(pids, a_claim_that_fits_nobody_is_refused)
+{
+        wrong_claims(true);
+        wrong_claims(false);
 }
 
 /* Without a namespace in between the number inside is the number outside; with `nested` that is a lie. */
 Test(pids, a_process_without_a_namespace_of_its_own)
 {
+        struct pids_parent plain = {.pid = getpid(), .namespace = -1};
+        struct pids_parent nested = {
+                .pid = getpid(), .nested = true, .namespace = pids_namespace(getpid())};
         struct error error = ERROR_INIT;
         cleanup_fd int pidfd = -1;
         pid_t pid = 0, child = fork();
@@ -136,11 +178,12 @@ Test(pids, a_process_without_a_namespace_of_its_own)
         if (child == 0)
                 for (;;)
                         pause();
-        cr_expect_eq(pids_find(getpid(), (uint32_t)child, true, &pid, &pidfd, &error), -ESRCH);
-        cr_expect_eq(pids_find(getpid(), (uint32_t)child, false, &pid, &pidfd, &error), 0);
+        cr_expect_eq(pids_find(&nested, (uint32_t)child, &pid, &pidfd, &error), -ESRCH);
+        cr_expect_eq(pids_find(&plain, (uint32_t)child, &pid, &pidfd, &error), 0);
         cr_expect_eq(pid, child);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
+        fd_close(nested.namespace);
 }
 
 Test(pids, the_kernel_tells_how_it_ended_where_it_can)

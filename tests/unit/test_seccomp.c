@@ -239,6 +239,15 @@ static const struct row rows[] = {
         {"SIOCGIFCONF, host's network", HOST_NETWORK, WORKER, 0, SYS_ioctl, {3, 0x8912}, ALLOW},
         {"a send", OWN_NETWORK, WORKER, 0, SYS_sendto, {3, 0, 0, MSG_NOSIGNAL}, ALLOW},
         {"a fast open, host's network", HOST_NETWORK, WORKER, 0, SYS_sendto, {3, 0, 0, MSG_FASTOPEN}, ALLOW},
+        {"row 62: a device", HOST_NETWORK, WORKER, 0, SYS_setsockopt,
+         {3, HIGH | SOL_SOCKET, HIGH | SO_BINDTODEVICE}, NO},
+        {"row 62: its number", OWN_NETWORK, WORKER, 0, SYS_setsockopt, {3, SOL_SOCKET, 62}, NO},
+        {"row 62: a filter", OWN_NETWORK, WORKER, 0, SYS_setsockopt,
+         {3, SOL_SOCKET, SO_ATTACH_FILTER}, NO},
+        {"row 62: another", OWN_NETWORK, WORKER, 0, SYS_setsockopt,
+         {3, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF}, NO},
+        {"the address again", OWN_NETWORK, WORKER, 0, SYS_setsockopt,
+         {3, SOL_SOCKET, SO_REUSEADDR}, ALLOW},
         {"no delay", OWN_NETWORK, WORKER, 0, SYS_setsockopt, {3, IPPROTO_TCP, TCP_NODELAY}, ALLOW},
         {"the same option of another level", OWN_NETWORK, WORKER, 0, SYS_setsockopt,
          {3, SOL_SOCKET, TCP_FASTOPEN_CONNECT}, ALLOW},
@@ -334,8 +343,8 @@ Test(seccomp, every_interface_request)
 /* All pairs of bits: rules under different masks on one argument are where filters have gone wrong. */
 Test(seccomp, every_pair_of_flags)
 {
-        const uint32_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-                                    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+        const uint32_t refused = CLONE_PARENT | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
+                                 CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
         const uint32_t weak = ADDR_NO_RANDOMIZE | MMAP_PAGE_ZERO | ADDR_COMPAT_LAYOUT |
                               READ_IMPLIES_EXEC | ADDR_LIMIT_32BIT | ADDR_LIMIT_3GB;
 
@@ -348,7 +357,7 @@ Test(seccomp, every_pair_of_flags)
                         if (low & 1u << 31)
                                 expected = ABSENT;
                         cr_expect_eq(ask(OWN_NETWORK, WORKER, SYS_clone, bits, 0, 0),
-                                     low & namespaces ? NO : ALLOW, "clone 0x%lx", bits);
+                                     low & refused ? NO : ALLOW, "clone 0x%lx", bits);
                         cr_expect_eq(ask(OWN_NETWORK, WORKER, SYS_personality, bits, 0, 0),
                                      expected, "personality 0x%lx", bits);
                         cr_expect_eq(ask(OWN_NETWORK, WORKER, SYS_sendmsg, 3, 0, bits),
