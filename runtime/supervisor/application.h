@@ -137,6 +137,7 @@ struct application {
 int application_create(struct supervisor *supervisor, size_t index,
                        struct application **ret_application);
 struct application *application_destroy(struct application *application); /* takes NULL */
+void application_look(struct application *application); /* at its listeners: once a second */
 void application_event(struct application *application, enum application_event event);
 
 /* Something that the application must not go on after: the prototype is killed and the application backs

@@ -62,6 +62,13 @@ static void on_flowing(void *context, struct listener *listener)
                   LOG_TEXT_FIELD("listener", listener_address(listener)));
 }
 
+void application_look(struct application *application)
+{
+        for (size_t i = 0; i < application->listener_count; i++)
+                if (application->listeners[i])
+                        listener_look(application->listeners[i]);
+}
+
 int application_create(struct supervisor *supervisor, size_t index,
                        struct application **ret_application)
 {

@@ -23,7 +23,8 @@
 
 #define SECOND         1000000u /* µs */
 #define RETRY_ACCURACY 50000u   /* µs */
-#define HANGUP         ((uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET)
+/* A listening socket never becomes writable; what it does so for has become something else. */
+#define HANGUP         ((uint32_t)EPOLLRDHUP | (uint32_t)EPOLLOUT | (uint32_t)EPOLLET)
 #define ARRIVALS       (HANGUP | (uint32_t)EPOLLIN)
 
 struct listener {
@@ -77,7 +78,7 @@ static void close_now(struct listener *listener)
 {
         listener->source = sd_event_source_unref(listener->source);
         listener->tick = sd_event_source_unref(listener->tick);
-        fd_close(TAKE_FD(listener->fd));
+        listener_let_go(TAKE_FD(listener->fd));
         listener_unlink(listener->config, &listener->file);
         listener->stalled = false;
 }
@@ -220,7 +221,8 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *co
         struct listener *listener = context;
 
         (void)source, (void)fd;
-        if ((revents & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) && !listener_alive(listener->fd)) {
+        if ((revents & (EPOLLHUP | EPOLLRDHUP | EPOLLERR | EPOLLOUT)) &&
+            !listener_alive(listener->fd)) {
                 lose(listener);
                 return 0;
         }
@@ -260,6 +262,12 @@ struct listener *listener_destroy(struct listener *listener)
         sd_event_unref(listener->event);
         free(listener);
         return NULL;
+}
+
+void listener_look(struct listener *listener)
+{
+        if (listener->fd >= 0 && !listener_alive(listener->fd))
+                lose(listener);
 }
 
 int listener_fd(const struct listener *listener)

@@ -43,6 +43,11 @@ int listener_create(sd_event *event, const struct config_listener *config,
 /* Closes it, and removes a unix socket's file if it is still ours. Takes NULL. */
 struct listener *listener_destroy(struct listener *listener);
 
+/* Asks now whether it still listens, and does as if a hang-up had been heard when it does not. Needed where a
+ * tenant may connect(): a listener that has been made into a connection whose buffer is full does not
+ * hang up. */
+void listener_look(struct listener *listener);
+
 int listener_fd(const struct listener *listener);
 const char *listener_address(const struct listener *listener);
 size_t listener_application(const struct listener *listener);

@@ -1,6 +1,9 @@
 #include "runtime/supervisor/listener_open.h"
 
 #include <errno.h>
+#include <sys/wait.h>
+#include <net/if.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
@@ -209,10 +212,42 @@ void listener_unlink(const struct config_listener *config, struct listener_file 
 bool listener_alive(int fd)
 {
         struct pollfd look = {.fd = fd, .events = POLLRDHUP};
-        socklen_t size = sizeof(int);
+        char device[IFNAMSIZ] = "";
+        socklen_t size = sizeof(int), length = sizeof(device);
         int accepting = 0;
 
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) < 0 || !accepting)
                 return false;
+        if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &length) == 0 && device[0])
+                return false;
         return poll(&look, 1, 0) == 0;
+}
+
+void listener_let_go(int fd)
+{
+        const struct linger none = {.l_onoff = 1, .l_linger = 0};
+        int fds[2];
+        pid_t child;
+        char byte;
+
+        if (fd < 0)
+                return;
+        if (pipe2(fds, O_CLOEXEC) < 0) {
+                fds[0] = fds[1] = -1;
+                child = -1;
+        } else {
+                child = fork();
+        }
+        if (child == 0) {
+                /* Until our parent has closed its own. */
+                close(fds[1]);
+                _exit(read(fds[0], &byte, 1) < 0);
+        }
+        if (child < 0) /* the next best, which only a race undoes */
+                setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+        close(fd);
+        fd_close(fds[0]);
+        fd_close(fds[1]);
+        while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+                ;
 }

@@ -23,5 +23,11 @@ int listener_open(const struct config_listener *config, struct listener_file *re
 void listener_unlink(const struct config_listener *config, struct listener_file *file);
 
 /* Whether clients can still get through: shutdown(2) and connect(AF_UNSPEC) end a TCP listener, which then
- * says so by SO_ACCEPTCONN; a unix one goes on saying that it listens, but hangs up. */
+ * says so by SO_ACCEPTCONN; a unix one goes on saying that it listens, but hangs up. One that was bound to a
+ * device listens to nobody else. */
 bool listener_alive(int fd);
+
+/* Closes it, whatever it has become. A tenant can make a connection of a TCP listener, with data that nobody
+ * takes and a lingering close, and whoever closes it last waits for as long as the tenant likes. An exiting
+ * process does not: so a child is made that has it, too, and closes it by its end. */
+void listener_let_go(int fd);

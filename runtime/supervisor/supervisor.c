@@ -27,6 +27,14 @@
 /* timeout(1) and some shells signal a process and then its group: that is one wish, not two. */
 #define AGAIN_US UINT64_C(500000)
 
+#define LOOK_US UINT64_C(1000000)
+
+static bool may_connect(const struct application *application)
+{
+        return application->config->isolation.network == CONFIG_NETWORK_HOST &&
+               application->listener_count > 0;
+}
+
 static void stop_all(struct supervisor *supervisor, enum application_event event)
 {
         supervisor->stopping = true;
@@ -51,6 +59,19 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
                   LOG_TEXT_FIELD("how", now ? "now" : "finish"));
         stop_all(supervisor, now ? APPLICATION_STOP_NOW : APPLICATION_STOP);
         return 0;
+}
+
+/* Of those that can connect(), the listeners are looked at each second (listener.h). */
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+
+        (void)source;
+        (void)usec;
+        for (size_t i = 0; i < supervisor->application_count; i++)
+                if (may_connect(supervisor->applications[i]))
+                        application_look(supervisor->applications[i]);
+        return timer_arm(supervisor, &supervisor->look, LOOK_US, on_look, supervisor);
 }
 
 /* Looks at the whole; from the loop, never from inside of an application's machine. */
@@ -175,6 +196,7 @@ static void finish(struct supervisor *supervisor)
                 fd_close(supervisor->module_images[i]);
         free(supervisor->module_images);
         fd_close(supervisor->prototype_image);
+        sd_event_source_disable_unref(supervisor->look);
         sd_event_source_disable_unref(supervisor->changed);
         sd_event_unref(supervisor->event);
 }
@@ -200,8 +222,11 @@ int supervisor_run(const struct config *config, const struct catalogue *catalogu
         }
         log_event(&supervisor.log, LOG_INFO, "started", NULL, LOG_NUMBER("pid", getpid()),
                   LOG_NUMBER("applications", supervisor.application_count));
-        for (size_t i = 0; i < supervisor.application_count; i++)
+        for (size_t i = 0; i < supervisor.application_count; i++) {
+                if (may_connect(supervisor.applications[i]))
+                        timer_arm(&supervisor, &supervisor.look, LOOK_US, on_look, &supervisor);
                 application_event(supervisor.applications[i], APPLICATION_START);
+        }
         r = sd_event_loop(supervisor.event);
         if (r < 0) {
                 error_set(&error, -r, "event loop");

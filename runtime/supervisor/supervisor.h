@@ -23,6 +23,7 @@ struct supervisor {
         const struct paths *paths;
         struct log log;
         sd_event *event;
+        sd_event_source *look;    /* a timer, where it is needed */
         sd_event_source *changed; /* deferred: look at the whole */
 
         int prototype_image; /* sealed memfd: the binary that every prototype is exec'd from */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -251,6 +252,65 @@ Test(listener, taken_until_the_culprit_is_gone)
         cr_expect_eq(fixture.reopened, 1);
         cr_expect_eq(fixture.lost, 1);
         cr_expect(fixture_serves(&fixture, listener_fd(fixture.listener)));
+        fixture_finish(&fixture);
+}
+
+/* The listener becomes a connection that lingers: full of data that its peer does not take. */
+static pid_t harm_lingering(const struct fixture *fixture, int seconds)
+{
+        const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+        const struct linger linger = {.l_onoff = 1, .l_linger = seconds};
+        int fd = listener_fd(fixture->listener), ready[2];
+        struct sockaddr_in address = {.sin_family = AF_INET};
+        socklen_t size = sizeof(address);
+        static char block[65536];
+        pid_t pid;
+        char byte;
+
+        cr_assert_eq(pipe2(ready, O_CLOEXEC), 0);
+        pid = fork();
+        if (pid == 0) {
+                int peer = socket(AF_INET, SOCK_STREAM, 0);
+
+                address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+                if (bind(peer, (const void *)&address, sizeof(address)) < 0 ||
+                    listen(peer, 1) < 0 || getsockname(peer, (void *)&address, &size) < 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0 ||
+                    connect(fd, &nowhere, sizeof(nowhere)) < 0 ||
+                    connect(fd, (const void *)&address, sizeof(address)) < 0)
+                        _exit(1);
+                while (send(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+                        ;
+                close(fd);
+                close(ready[1]);
+                for (;;)
+                        pause(); /* the peer stays, and takes nothing */
+        }
+        close(ready[1]);
+        cr_assert_eq(read(ready[0], &byte, 1), 0);
+        close(ready[0]);
+        return pid;
+}
+
+Test(listener, a_lingering_connection_is_noticed_and_keeps_nobody)
+{
+        struct fixture fixture;
+        struct timespec before, after;
+        pid_t pid;
+
+        fixture_init(&fixture, TCP4);
+        fixture_run(&fixture, 10);
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        pid = harm_lingering(&fixture, 20);
+        fixture_run(&fixture, 50);
+        listener_look(fixture.listener);
+        fixture_run(&fixture, 50);
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        cr_expect_eq(fixture.lost, 1);
+        cr_expect_eq(fixture.failed, 0, "%s", fixture.error.text);
+        cr_expect_lt(after.tv_sec - before.tv_sec, 5);
+        cr_expect(fixture_serves(&fixture, listener_fd(fixture.listener)));
+        end_process(pid);
         fixture_finish(&fixture);
 }
 
