@@ -250,6 +250,8 @@ void clone_describe(const struct plan *plan, const struct isolation_report *repo
         const struct plan_identity *identity = &plan->identity;
         char words[256];
 
+        if (plan->privileged)
+                describe_sources(plan, report);
         report_step(report, "namespaces");
         report_call(report, "clone3", "%s",
                     report_namespaces(plan->namespaces, words, sizeof(words)));
@@ -267,11 +269,10 @@ void clone_describe(const struct plan *plan, const struct isolation_report *repo
                             identity->gid_map.inside, identity->gid_map.outside,
                             identity->gid_map.count);
         }
-        report_step(report, "sources");
-        for (size_t i = 0; i < plan->source_count; i++)
-                report_call(report, "open_tree", "\"%s\", OPEN_TREE_CLONE|AT_RECURSIVE",
-                            plan->sources[i].path);
+        if (!plan->privileged)
+                describe_sources(plan, report);
         report_step(report, "identity");
+        report_call(report, "prctl", "PR_SET_PDEATHSIG, SIGKILL");
         if (identity->method != PLAN_IDS_NONE || plan->privileged) {
                 report_call(report, "prctl", "PR_SET_KEEPCAPS, 1");
                 if (!identity->deny_groups)

@@ -119,6 +119,17 @@ static const struct guard bind_guards[] = {
         {"bind", {HAS_BITS(2, 1u << 7)}},
 };
 
+/* ... nor for listening there. Where connect() is left for unix sockets, connect(AF_UNSPEC) turns an accepted
+ * connection into a free socket of the host's network, which Landlock does not mind, and listen() gives
+ * that a port. Servers call listen() on what they inherit as well, where it changes nothing: so it is
+ * answered with success, and not done. Nothing inside can begin to listen then. */
+static int guard_listen(struct program *program, struct error *error)
+{
+        const struct condition always[CONDITIONS_MAX] = {{0}};
+
+        return program_rule(program, SCMP_ACT_ERRNO(0), "listen", 0, always, CONDITIONS_MAX, error);
+}
+
 static int add_guards(struct program *program, const struct guard *list, size_t count,
                       struct error *error)
 {
@@ -196,6 +207,8 @@ int seccomp_compile_guards(const struct seccomp_request *request, struct plan_fi
                 r = guard_sockets(&program, error);
         if (r == 0 && request->own_network)
                 r = add_guards(&program, network_guards, ARRAY_SIZE(network_guards), error);
+        if (r == 0 && request->own_network && request->unix_clients)
+                r = guard_listen(&program, error);
         if (r == 0 && request->own_network && !request->tcp_confined)
                 r = add_guards(&program, bind_guards, ARRAY_SIZE(bind_guards), error);
         if (r < 0) {
