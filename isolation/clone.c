@@ -245,6 +245,15 @@ int isolation_clone(const struct isolation_clone *clone, pid_t *ret_pid, int *re
         return r;
 }
 
+/* A privileged parent opens them before it clones, any other leaves them to the clone. */
+static void describe_sources(const struct plan *plan, const struct isolation_report *report)
+{
+        report_step(report, "sources");
+        for (size_t i = 0; i < plan->source_count; i++)
+                report_call(report, "open_tree", "\"%s\", OPEN_TREE_CLONE|AT_RECURSIVE",
+                            plan->sources[i].path);
+}
+
 void clone_describe(const struct plan *plan, const struct isolation_report *report)
 {
         const struct plan_identity *identity = &plan->identity;
@@ -255,6 +264,7 @@ void clone_describe(const struct plan *plan, const struct isolation_report *repo
         report_step(report, "namespaces");
         report_call(report, "clone3", "%s",
                     report_namespaces(plan->namespaces, words, sizeof(words)));
+        report_call(report, "prctl", "PR_SET_PDEATHSIG, SIGKILL");
         report_step(report, "id-maps");
         if (identity->method != PLAN_IDS_NONE) {
                 const char *how = identity->method == PLAN_IDS_HELPER ? "execve" : "write";
@@ -272,7 +282,6 @@ void clone_describe(const struct plan *plan, const struct isolation_report *repo
         if (!plan->privileged)
                 describe_sources(plan, report);
         report_step(report, "identity");
-        report_call(report, "prctl", "PR_SET_PDEATHSIG, SIGKILL");
         if (identity->method != PLAN_IDS_NONE || plan->privileged) {
                 report_call(report, "prctl", "PR_SET_KEEPCAPS, 1");
                 if (!identity->deny_groups)
