@@ -362,6 +362,13 @@ class Clade:
                     living.pop(entry["application"], None)
         return living
 
+    def helpers(self):
+        """Its children that are no prototypes: clade's own, which live as long as it does."""
+        with self.condition:
+            prototypes = {event["pid"] for event in self.events
+                          if event["event"] == "prototype-started"}
+        return sorted(set(children(self.pid)) - prototypes)
+
     # --- its end
 
     def send(self, number):

@@ -29,7 +29,7 @@ ATTACKS = [
     ("closes_reports", None),
 ]
 # What breaks none, and must not matter to anybody, the attacker's own application included.
-POINTLESS = ["fills_kick", "spoils_scoreboard", "steals_channels"]
+POINTLESS = ["spoils_scoreboard", "steals_channels"]
 LOOP = 0.050  # seconds that the supervisor's loop may be away
 
 
@@ -147,6 +147,20 @@ def test_a_pointless_attack_is_pointless(arena, attack):
     start = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - start < 5 * clade.SLOW
+
+
+def test_a_full_eventfd_is_the_attackers_own_trouble(arena):
+    """Nobody of its own can be heard any more; which costs it alone its readiness."""
+    server, ports = arena("fills_kick", settings={"start_timeout": 2})
+    server.wait_event("worker-started", "attacker")
+    with clade.Load([ports["neighbour"]], clients=1) as load:
+        time.sleep(1)
+    assert load.failures == 0 and load.answers > 20
+    assert clade.cpu_seconds(server.pid) < 0.3 * clade.SLOW
+    for pid in server.workers("attacker", "worker-started"):
+        clade.os.kill(pid, clade.signal.SIGKILL)
+    server.wait_event("worker-started", "attacker", count=2)
+    assert server.stop() == 0
 
 
 def test_a_prototype_that_does_not_clone_is_ended(arena):

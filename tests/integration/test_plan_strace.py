@@ -36,7 +36,7 @@ def trace(text):
             rest = begun.pop(pid) + resumed[1]
         found = re.fullmatch(r"(\w+)\((.*)\)\s+= (-?\w+)(?: .*)?", rest)
         if found:
-            yield int(pid), found[1], found[2], found[3]
+            yield int(pid), found[1], found[2].strip(), found[3]
 
 
 def flags(text, prefix):

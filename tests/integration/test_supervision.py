@@ -370,7 +370,7 @@ def test_now_means_now(place, first, second):
         assert len(server.workers("deaf")) == 2
     start = time.monotonic()
     assert server.stop(second) == 0
-    assert time.monotonic() - start < 1 * clade.SLOW
+    assert time.monotonic() - start < 2 * clade.SLOW  # and not 60
 
 
 def test_while_it_stops_nobody_is_let_in(place):

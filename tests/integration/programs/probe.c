@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,7 +182,9 @@ static void orphan(const struct request *request, struct answer *answer)
                 }
                 _exit(0);
         }
-        answer_print(answer, "%s\n", child > 0 ? "done" : strerrorname_np(errno));
+        answer_print(answer, "%s\n",
+                     child > 0 && waitpid(child, NULL, 0) == child ? "done"
+                                                                   : strerrorname_np(errno));
 }
 
 /* Text that a client wants to see on stdout: %XX is a byte. */
