@@ -82,14 +82,15 @@ def test_fifty_workers_are_known_by_both_pids_while_they_are_killed(place):
             pass  # dead a moment ago
     assert killed > 50
 
-    clade.wait_until(lambda: all(len(server.workers(name)) == PROCESSES for name in names), 40,
-                     "all are there again")
+    def settled():
+        return all(len(workers := server.workers(name)) == PROCESSES and
+                   all(clade.nspid(pid) == [pid, inner] for pid, inner in workers.items())
+                   for name in names)
+
+    clade.wait_until(settled, 40, "all are there again, and known by both their pids")
     assert not witness.wrong, witness.wrong
     assert witness.verified >= PROCESSES * (APPLICATIONS - 1) + killed // 2
     check_claims(server)
-    for name in names:
-        for pid, isolated_pid in server.workers(name).items():
-            assert clade.nspid(pid) == [pid, isolated_pid]
     # Each that was killed is reported so, each of the brief ones with its own status.
     assert {event["signal"] for event in server.find("worker-exited") if "signal" in event} == {9}
     assert {event["code"] for event in server.find("worker-exited") if "code" in event} == {7}
