@@ -1,7 +1,9 @@
 /* Parts of a root that depend on how the host is laid out: libraries, mirrored paths, whole roots. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +11,8 @@
 #include "base/own.h"
 #include "runtime/compile/mounts.h"
 #include "runtime/compile/template.h"
+
+#define ROOT_NAMES_MAX 256 /* at the top of a directory that is a root */
 
 #if defined(__x86_64__)
 #define MULTIARCH "x86_64-linux-gnu"
@@ -117,17 +121,45 @@ static int add_child(struct root *root, const char *directory, const char *name,
         return r < 0 ? r : root_add(root, &entry, error);
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+/* What a root has at its top. A tenant may own the directory, so nothing here is as long as it likes. */
+struct names {
+        size_t count;
+        char list[ROOT_NAMES_MAX][NAME_MAX + 1];
+};
+
+static int by_name(const void *a, const void *b)
 {
-        return strcmp((*a)->d_name, (*b)->d_name);
+        return strcmp(a, b);
+}
+
+static int list_names(const char *real, struct names *names, struct error *error)
+{
+        cleanup_dir DIR *directory = opendir(real);
+        struct dirent *entry;
+
+        if (!directory)
+                return error_set(error, errno, "opendir");
+        while ((entry = readdir(directory))) {
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                        continue;
+                if (names->count == ROOT_NAMES_MAX) {
+                        error_say(error, E2BIG, "it has more than %d names at its top",
+                                  ROOT_NAMES_MAX);
+                        return error_remedy(error, "a root has a few directories there: put the "
+                                                   "rest below one of them");
+                }
+                snprintf(names->list[names->count++], NAME_MAX + 1, "%s", entry->d_name);
+        }
+        qsort(names->list, names->count, sizeof(names->list[0]), by_name);
+        return 0;
 }
 
 int directory_add(struct root *root, const char *path, struct error *error)
 {
-        struct dirent **names = NULL;
+        cleanup_free struct names *names = NULL;
         char real[PATH_MAX];
         struct stat st;
-        int count, r;
+        int r;
 
         r = source_look(path, real, &st, error);
         if (r < 0)
@@ -138,16 +170,11 @@ int directory_add(struct root *root, const char *path, struct error *error)
                 return error_remedy(error, "name a directory that holds a root, such as a "
                                            "debootstrap or an unpacked image, or a template");
         }
-        count = scandir(real, &names, NULL, by_name);
-        if (count < 0)
-                return error_set(error, errno, "rootfs %s", path);
-        for (int i = 0; i < count; i++) {
-                const char *name = names[i]->d_name;
-
-                if (r == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-                        r = add_child(root, real, name, error);
-                free(names[i]);
-        }
-        free(names);
+        names = calloc(1, sizeof(*names));
+        if (!names)
+                return error_set(error, ENOMEM, "rootfs %s", path);
+        r = list_names(real, names, error);
+        for (size_t i = 0; r == 0 && i < names->count; i++)
+                r = add_child(root, real, names->list[i], error);
         return r < 0 ? error_prefix(error, "rootfs %s", path) : 0;
 }

@@ -347,7 +347,9 @@ static bool bury(struct application *application)
                                             : LOG_NUMBER("signal", end.si_status));
         if (state == APPLICATION_STARTING)
                 explain_death(application, &end);
-        if (application->fault.code)
+        /* A step that failed may have found the host changed: look at it again. A rule that was broken has
+         * nothing to do with the host, and looking costs time that belongs to all. */
+        if (application->fault_step)
                 application->compiled = compiled_destroy(application->compiled);
         if (!application->final)
                 try_again(application, lived,

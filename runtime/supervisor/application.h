@@ -137,6 +137,8 @@ struct application {
 int application_create(struct supervisor *supervisor, size_t index,
                        struct application **ret_application);
 struct application *application_destroy(struct application *application); /* takes NULL */
+/* Shares with the watcher all that must not outlive the supervisor. */
+int application_watch(struct application *application, struct error *error);
 void application_look(struct application *application); /* at its listeners: once a second */
 void application_event(struct application *application, enum application_event event);
 

@@ -248,6 +248,9 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
         application->started_us = now_us(supervisor);
         budget_init(&application->messages, 2000 + 16 * application->config->processes,
                     1000 + 8 * application->config->processes, application->started_us);
+        r = watcher_add(&supervisor->watcher, application->pidfd, error);
+        if (r < 0)
+                return r;
         output_assign(application->outputs[0], application->pid, 1);
         output_assign(application->outputs[1], application->pid, 1);
         return watch(application, error);

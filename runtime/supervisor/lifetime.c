@@ -62,6 +62,19 @@ static void on_flowing(void *context, struct listener *listener)
                   LOG_TEXT_FIELD("listener", listener_address(listener)));
 }
 
+int application_watch(struct application *application, struct error *error)
+{
+        struct watcher *watcher = &application->supervisor->watcher;
+        int r = 0;
+
+        if (application->pidfd >= 0)
+                r = watcher_add(watcher, application->pidfd, error);
+        for (uint32_t i = 0; r == 0 && i < application->config->processes; i++)
+                if (application->workers[i].pidfd >= 0)
+                        r = watcher_add(watcher, application->workers[i].pidfd, error);
+        return r;
+}
+
 void application_look(struct application *application)
 {
         for (size_t i = 0; i < application->listener_count; i++)

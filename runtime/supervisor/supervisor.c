@@ -119,6 +119,35 @@ int supervisor_module_image(struct supervisor *supervisor, const struct catalogu
         return error_set(error, ENOENT, "module %s", module->type);
 }
 
+/* Somebody killed it: what runs goes on under another one, or, if that cannot be, not at all. */
+static int on_watcher_death(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+        struct error error = ERROR_INIT;
+        int r;
+
+        (void)fd;
+        (void)revents;
+        sd_event_source_disable_unref(sd_event_source_ref(source));
+        watcher_finish(&supervisor->watcher);
+        r = watcher_start(&supervisor->watcher, &error);
+        if (r == 0)
+                r = sd_event_add_io(supervisor->event, NULL, supervisor->watcher.pidfd, EPOLLIN,
+                                    on_watcher_death, supervisor);
+        for (size_t i = 0; r >= 0 && i < supervisor->application_count; i++)
+                r = application_watch(supervisor->applications[i], &error);
+        log_event(&supervisor->log, LOG_WARNING, "watcher-replaced", NULL,
+                  LOG_TEXT_FIELD("message",
+                                 "the process that ends applications with their supervisor "
+                                 "was killed"));
+        if (r >= 0)
+                return 0;
+        log_error(&supervisor->log, LOG_ERROR, "failed", NULL, &error);
+        supervisor->status = EXIT_FAILURE;
+        stop_all(supervisor, APPLICATION_STOP_NOW);
+        return 0;
+}
+
 /* --- prepare ------------------------------------------------------------------------------------ */
 
 /* Descriptors are what many applications need most of. The soft limit is for programs that use select. */
@@ -171,7 +200,14 @@ static int prepare(struct supervisor *supervisor, struct error *error)
         r = privileges_trim(error);
         if (r < 0)
                 return r;
+        /* Before there is anything that it should not have a copy of. */
+        r = watcher_start(&supervisor->watcher, error);
+        if (r < 0)
+                return r;
         r = sd_event_new(&supervisor->event);
+        if (r >= 0)
+                r = sd_event_add_io(supervisor->event, NULL, supervisor->watcher.pidfd, EPOLLIN,
+                                    on_watcher_death, supervisor);
         if (r >= 0)
                 r = add_signals(supervisor);
         if (r >= 0)
@@ -191,6 +227,7 @@ static void finish(struct supervisor *supervisor)
         for (size_t i = 0; i < supervisor->application_count; i++)
                 application_destroy(supervisor->applications[i]);
         free(supervisor->applications);
+        watcher_finish(&supervisor->watcher);
         seccomp_cache_finish(&supervisor->filters);
         for (size_t i = 0; supervisor->module_images && i < supervisor->catalogue->count; i++)
                 fd_close(supervisor->module_images[i]);
@@ -209,6 +246,7 @@ int supervisor_run(const struct config *config, const struct catalogue *catalogu
                 .catalogue = catalogue,
                 .paths = paths,
                 .log = {.fd = STDERR_FILENO, .format = options->format, .minimum = options->level},
+                .watcher = WATCHER_INIT,
                 .prototype_image = -1,
                 .status = EXIT_SUCCESS,
         };

@@ -10,6 +10,7 @@
 #include "runtime/config/config.h"
 #include "runtime/paths/paths.h"
 #include "runtime/supervisor/log.h"
+#include "runtime/supervisor/watcher.h"
 
 struct supervisor_options {
         enum log_format format;
@@ -26,8 +27,9 @@ struct supervisor {
         sd_event_source *look;    /* a timer, where it is needed */
         sd_event_source *changed; /* deferred: look at the whole */
 
-        int prototype_image; /* sealed memfd: the binary that every prototype is exec'd from */
-        int *module_images;  /* the same for each module of the catalogue that is used; -1 */
+        struct watcher watcher; /* kills what would outlive us */
+        int prototype_image;    /* sealed memfd: the binary that every prototype is exec'd from */
+        int *module_images;     /* the same for each module of the catalogue that is used; -1 */
         const struct catalogue *catalogue;
         struct seccomp_cache filters; /* of all applications */
         bool exit_codes;              /* the kernel tells exit codes by pidfd (6.15) */

@@ -347,6 +347,12 @@ int worker_found(struct worker *worker, uint32_t isolated_pid, struct error *err
                 r = sd_event_source_set_enabled(worker->death, SD_EVENT_ONESHOT);
         if (r < 0)
                 return error_set(error, -r, "watching worker %d", (int)pid);
+        /* A worker in a pid namespace goes with its prototype. */
+        if (!parent.nested) {
+                r = watcher_add(&application->supervisor->watcher, pidfd, error);
+                if (r < 0)
+                        return r;
+        }
         worker->pid = pid;
         worker->isolated_pid = isolated_pid;
         worker->pidfd = TAKE_FD(pidfd);
