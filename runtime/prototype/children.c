@@ -72,7 +72,7 @@ static _Noreturn void become_worker(struct prototype *prototype, uint32_t slot,
                 _exit(STEP_WORKER);
         for (size_t i = 0; i < listener_count; i++)
                 listeners[i] = prototype->first_listener + (int)i;
-        notify_path(prototype, child->serial, notify, sizeof(notify));
+        notify_path(child, notify, sizeof(notify));
         worker_run(&start);
 }
 
@@ -92,9 +92,10 @@ void children_clone(struct prototype *prototype, uint32_t slot, uint64_t serial)
                 return;
         }
         if (prototype->application.ready == CLADE_READY_NOTIFY) {
-                child.notify = notify_create(prototype, serial);
-                if (child.notify < 0) {
-                        report_clone_failed(serial, slot, -child.notify);
+                int r = notify_create(&child);
+
+                if (r < 0) {
+                        report_clone_failed(serial, slot, -r);
                         fd_close(handshake[0]);
                         fd_close(handshake[1]);
                         return;
@@ -107,7 +108,7 @@ void children_clone(struct prototype *prototype, uint32_t slot, uint64_t serial)
         fd_close(handshake[1]);
         if (child.pid < 0) {
                 report_clone_failed(serial, slot, errno);
-                notify_destroy(prototype, serial, &child.notify);
+                notify_destroy(&child);
                 fd_close(handshake[0]);
                 return;
         }
@@ -141,11 +142,11 @@ void children_handshake(struct prototype *prototype, struct child *child)
         }
 }
 
-void children_notified(struct prototype *prototype, struct child *child)
+void children_notified(struct child *child)
 {
         if (notify_receive(child->notify) != 1)
                 return;
-        notify_destroy(prototype, child->serial, &child->notify);
+        notify_destroy(child);
         report_worker_ready(child->pid);
 }
 
@@ -167,7 +168,7 @@ static void child_report_exit(struct prototype *prototype, struct child *child,
         /* What it said comes before its end. */
         while (child->handshake >= 0)
                 children_handshake(prototype, child);
-        notify_destroy(prototype, child->serial, &child->notify);
+        notify_destroy(child);
         /* A worker leads a process group of its own. What it leaves there belongs to nobody any more, and
          * would go on accepting; as long as it is a zombie, its number is nobody else's. */
         kill(-child->pid, SIGKILL);

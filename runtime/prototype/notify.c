@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,25 +16,27 @@
 
 #define MESSAGE_SIZE 4096
 
-void notify_path(const struct prototype *prototype, uint64_t serial, char *path, size_t size)
+void notify_path(const struct child *child, char *path, size_t size)
 {
-        /* The name tells applications apart that have no root of their own. */
-        snprintf(path, size, "/tmp/.clade-notify-%.64s-%llu", prototype->launch.application,
-                 (unsigned long long)serial);
+        /* Where the application has no root of its own /tmp is the host's, and others are there, too: they
+         * must not know the name beforehand. */
+        snprintf(path, size, "/tmp/.clade-notify-%016llx", (unsigned long long)child->notify_name);
 }
 
-int notify_create(const struct prototype *prototype, uint64_t serial)
+int notify_create(struct child *child)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         if (fd < 0)
                 return -errno;
-        notify_path(prototype, serial, address.sun_path, sizeof(address.sun_path));
-        unlink(address.sun_path);
+        if (getrandom(&child->notify_name, sizeof(child->notify_name), 0) < 0)
+                return -errno;
+        notify_path(child, address.sun_path, sizeof(address.sun_path));
         if (bind(fd, (const void *)&address, sizeof(address)) < 0)
                 return -errno;
-        return TAKE_FD(fd);
+        child->notify = TAKE_FD(fd);
+        return 0;
 }
 
 int notify_receive(int fd)
@@ -51,14 +54,13 @@ int notify_receive(int fd)
         return 0;
 }
 
-void notify_destroy(const struct prototype *prototype, uint64_t serial, int *fd)
+void notify_destroy(struct child *child)
 {
         char path[108];
 
-        if (*fd < 0)
+        if (child->notify < 0)
                 return;
-        notify_path(prototype, serial, path, sizeof(path));
+        notify_path(child, path, sizeof(path));
         unlink(path);
-        fd_close(*fd);
-        *fd = -1;
+        fd_close(TAKE_FD(child->notify));
 }

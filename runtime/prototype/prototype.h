@@ -20,10 +20,11 @@ struct clade_failure {
 struct child {
         pid_t pid;
         uint64_t serial;
-        int handshake;     /* reads what the worker says before it hands over; -1: done */
-        int notify;        /* the socket behind its NOTIFY_SOCKET; -1: none, or it has spoken */
-        bool handing_over; /* it said that it will exec now */
-        bool acknowledged; /* the supervisor holds it: its pid may be given back */
+        int handshake;        /* reads what the worker says before it hands over; -1: done */
+        uint64_t notify_name; /* a part of its path that nobody can guess */
+        int notify;           /* the socket behind its NOTIFY_SOCKET; -1: none, or it has spoken */
+        bool handing_over;    /* it said that it will exec now */
+        bool acknowledged;    /* the supervisor holds it: its pid may be given back */
         bool exit_reported;
 };
 
@@ -63,16 +64,16 @@ int children_init(struct prototype *prototype, size_t source_count, struct error
 void children_clone(struct prototype *prototype, uint32_t slot, uint64_t serial);
 void children_acknowledge(struct prototype *prototype, pid_t pid);
 void children_handshake(struct prototype *prototype, struct child *child);
-void children_notified(struct prototype *prototype, struct child *child);
+void children_notified(struct child *child);
 void children_reap(struct prototype *prototype);
 bool children_any(const struct prototype *prototype);
 
 /* notify.c: a datagram socket for one worker's READY=1 (sd_notify(3)). */
-int notify_create(const struct prototype *prototype, uint64_t serial);
-void notify_path(const struct prototype *prototype, uint64_t serial, char *path, size_t size);
+int notify_create(struct child *child);
+void notify_path(const struct child *child, char *path, size_t size);
 /* 1: it said READY=1; 0: something else, or nothing yet. */
 int notify_receive(int fd);
-void notify_destroy(const struct prototype *prototype, uint64_t serial, int *fd);
+void notify_destroy(struct child *child); /* when there is one */
 
 /* serve.c: until told to stop and the last worker is gone. The exit status. */
 int prototype_serve(struct prototype *prototype);

@@ -71,7 +71,7 @@ static bool turn(struct prototype *prototype, struct pollfd *fds, uint32_t *seen
                 if (fds[2 + 2 * i].revents && child->handshake >= 0)
                         children_handshake(prototype, child);
                 if (fds[3 + 2 * i].revents && child->notify >= 0)
-                        children_notified(prototype, child);
+                        children_notified(child);
         }
         if (fds[1].revents) {
                 if (read(prototype->signals, &info, sizeof(info)) < 0 && errno != EAGAIN)

@@ -64,6 +64,7 @@ void application_worker_ready(struct application *application)
                           LOG_NUMBER("start_us",
                                      now_us(application->supervisor) - application->started_us));
         application->announced = true;
+        application->failed = false;
         outcome(application, false);
 }
 

@@ -83,7 +83,9 @@ struct worker {
         sd_event_source *death;
         uint64_t cloned_us; /* monotonic */
         bool blamed;        /* its end counts as an early death */
-        bool told_end;      /* the prototype has said how it ended: */
+        /* What the prototype has said of it: each once. */
+        bool told_start, told_ready, told_failure;
+        bool told_end; /* ... and how: */
         uint32_t code, signal;
         bool core;
 };

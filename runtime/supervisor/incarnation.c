@@ -21,6 +21,10 @@
 #include "runtime/supervisor/application.h"
 #include "runtime/supervisor/pids.h"
 
+/* How often the scoreboard is looked at: at once, and then 200 times a second at most. */
+#define KICK_INTERVAL_US 20000
+#define KICK_BURST       4
+
 /* What goes down, by the supervisor's numbers; the places are those of descriptors.h. */
 struct handover {
         int *fds;
@@ -203,6 +207,10 @@ static int watch(struct application *application, struct error *error)
         if (r >= 0)
                 r = sd_event_add_io(event, &application->kick_source, application->kick,
                                     EPOLLIN | EPOLLET, kick_dispatch, application);
+        /* A kick costs a look at every slot. */
+        if (r >= 0)
+                r = sd_event_source_set_ratelimit(application->kick_source, KICK_INTERVAL_US,
+                                                  KICK_BURST);
         return r < 0 ? error_set(error, -r, "watching the prototype") : 0;
 }
 

@@ -114,8 +114,9 @@ static int on_worker_failed(struct application *application, struct report_worke
 {
         struct worker *worker = find_worker(application, report->isolated_pid);
 
-        if (!worker)
+        if (!worker || worker->told_failure || worker->told_end)
                 return violation(error, "a failed worker with pid", report->isolated_pid);
+        worker->told_failure = true;
         clean_error(&report->error);
         log_error(&application->supervisor->log, LOG_WARNING, "worker-failed", application->name,
                   &report->error, LOG_NUMBER("pid", worker->pid),
@@ -145,10 +146,28 @@ static int on_exited(struct application *application, const struct report_exited
         return 0;
 }
 
+/* STARTED, WORKER_READY */
+static int on_worker(struct application *application, const struct report_worker *report,
+                     struct error *error)
+{
+        bool ready = report->header.type == REPORT_WORKER_READY;
+        struct worker *worker = find_worker(application, report->isolated_pid);
+        bool *told;
+
+        if (!worker || worker->told_end)
+                return violation(error, "a running worker with pid", report->isolated_pid);
+        told = ready ? &worker->told_ready : &worker->told_start;
+        if (*told)
+                return violation(error, "once more a running worker with pid",
+                                 report->isolated_pid);
+        *told = true;
+        if (ready)
+                worker_event(worker, WORKER_SERVES);
+        return 0;
+}
+
 static int handle(struct application *application, union report *report, struct error *error)
 {
-        struct worker *worker;
-
         switch ((enum report_type)report->header.type) {
         case REPORT_READY:
                 application->phase = PROTOTYPE_RUNNING;
@@ -165,13 +184,7 @@ static int handle(struct application *application, union report *report, struct 
                 return on_clone_failed(application, &report->clone_failed, error);
         case REPORT_STARTED:
         case REPORT_WORKER_READY:
-                worker = find_worker(application, report->worker.isolated_pid);
-                if (!worker)
-                        return violation(error, "a running worker with pid",
-                                         report->worker.isolated_pid);
-                if (report->header.type == REPORT_WORKER_READY)
-                        worker_event(worker, WORKER_SERVES);
-                return 0;
+                return on_worker(application, &report->worker, error);
         case REPORT_WORKER_FAILED:
                 return on_worker_failed(application, &report->worker_failed, error);
         case REPORT_EXITED:

@@ -63,7 +63,8 @@ static void request(struct worker *worker)
 {
         worker->serial = ++worker->application->supervisor->serial;
         worker->clone_due = true;
-        worker->blamed = worker->told_end = worker->core = false;
+        worker->blamed = worker->core = false;
+        worker->told_end = worker->told_failure = worker->told_start = worker->told_ready = false;
         worker->code = worker->signal = 0;
         output_hold(worker->application->outputs[2 + 2 * worker->slot]);
         output_hold(worker->application->outputs[3 + 2 * worker->slot]);
@@ -104,6 +105,11 @@ static void release(struct worker *worker)
         worker->death = sd_event_source_disable_unref(worker->death);
         fd_close(TAKE_FD(worker->pidfd));
         worker->acknowledge_due = worker->clone_due = false;
+}
+
+/* What its pipes still hold is the last that it said. */
+static void hear_out(struct worker *worker)
+{
         output_assign(worker->application->outputs[2 + 2 * worker->slot], 0, 0);
         output_assign(worker->application->outputs[3 + 2 * worker->slot], 0, 0);
 }
@@ -118,6 +124,7 @@ static void retire(struct worker *worker)
 
         log_end(worker);
         release(worker);
+        hear_out(worker);
         timer_disarm(worker->timer);
         if (application->state != APPLICATION_RUNNING)
                 return;
@@ -134,8 +141,7 @@ static void refuse(struct worker *worker)
 {
         uint64_t delay = backoff_after(&worker->backoff, 0, true);
 
-        output_assign(worker->application->outputs[2 + 2 * worker->slot], 0, 0);
-        output_assign(worker->application->outputs[3 + 2 * worker->slot], 0, 0);
+        hear_out(worker);
         if (worker->application->state == APPLICATION_RUNNING)
                 deadline(worker, delay);
         else
@@ -153,7 +159,8 @@ static void await_kernel(struct worker *worker)
         }
 }
 
-/* Its prototype is gone, and so is it: by SIGKILL, if nothing else was said. */
+/* Its prototype is gone, and so is it: by SIGKILL, if nothing else was said. Its pipes are heard out with all
+ * the others of that incarnation. */
 static void vanish(struct worker *worker)
 {
         if (worker->pidfd >= 0) {
