@@ -1,5 +1,6 @@
 /* clade modules: the application types of this host. */
 #include <errno.h>
+#include <jansson.h>
 #include <libsmartcols.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +9,20 @@
 #include "base/own.h"
 #include "runtime/cli/command.h"
 
-enum column { COLUMN_TYPE, COLUMN_VERSION, COLUMN_ALIASES, COLUMN_FILE, COLUMN_COUNT };
+/* --- for people ----------------------------------------------------------------------------- */
 
-static const char *const headings[COLUMN_COUNT] = {"type", "version", "aliases", "file"};
+enum column {
+        COLUMN_TYPE,
+        COLUMN_VERSION,
+        COLUMN_ALIASES,
+        COLUMN_OPTIONS,
+        COLUMN_FILE,
+        COLUMN_COUNT
+};
 
-static char *join(char *const *names)
+static const char *const headings[COLUMN_COUNT] = {"type", "version", "aliases", "options", "file"};
+
+static char *join_aliases(const struct catalogue_module *module)
 {
         size_t size = 0;
         char *text = NULL;
@@ -20,20 +30,35 @@ static char *join(char *const *names)
 
         if (!out)
                 return NULL;
-        for (size_t i = 0; names && names[i]; i++)
-                fprintf(out, "%s%s", i ? " " : "", names[i]);
+        for (size_t i = 0; module->aliases && module->aliases[i]; i++)
+                fprintf(out, "%s%s", i ? " " : "", module->aliases[i]);
+        fclose(out);
+        return text;
+}
+
+static char *join_options(const struct catalogue_module *module)
+{
+        size_t size = 0;
+        char *text = NULL;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return NULL;
+        for (size_t i = 0; i < module->option_count; i++)
+                fprintf(out, "%s%s", i ? " " : "", module->options[i].name);
         fclose(out);
         return text;
 }
 
 static int add_line(struct libscols_table *table, const struct catalogue_module *module)
 {
-        cleanup_free char *aliases = join(module->aliases);
-        const char *const texts[COLUMN_COUNT] = {module->type, module->version, aliases,
+        cleanup_free char *aliases = join_aliases(module);
+        cleanup_free char *options = join_options(module);
+        const char *const texts[COLUMN_COUNT] = {module->type, module->version, aliases, options,
                                                  module->path};
         struct libscols_line *line = scols_table_new_line(table, NULL);
 
-        if (!line || !aliases)
+        if (!line || !aliases || !options)
                 return -ENOMEM;
         for (size_t i = 0; i < COLUMN_COUNT; i++)
                 if (scols_line_set_data(line, i, texts[i]) < 0)
@@ -41,7 +66,7 @@ static int add_line(struct libscols_table *table, const struct catalogue_module 
         return 0;
 }
 
-static int print(const struct catalogue *catalogue, bool json)
+static int print_table(const struct catalogue *catalogue)
 {
         struct libscols_table *table = scols_new_table();
         int r = table ? 0 : -ENOMEM;
@@ -51,16 +76,79 @@ static int print(const struct catalogue *catalogue, bool json)
                         r = -ENOMEM;
         for (size_t i = 0; i < catalogue->count && r == 0; i++)
                 r = add_line(table, catalogue->modules[i]);
-        if (r == 0 && json) {
-                scols_table_set_name(table, "modules");
-                scols_table_enable_json(table, 1);
-        }
-        /* libsmartcols prints nothing at all for an empty table: not even valid JSON. */
-        if (r == 0 && catalogue->count == 0 && json)
-                puts("{\n   \"modules\": []\n}");
-        else if (r == 0)
+        if (r == 0)
                 r = scols_print_table(table);
         scols_unref_table(table);
+        return r;
+}
+
+/* --- for programs --------------------------------------------------------------------------- */
+
+static const char *const type_names[] = {
+        [CLADE_STRING] = "string",   [CLADE_PATH] = "path",       [CLADE_INTEGER] = "integer",
+        [CLADE_BOOLEAN] = "boolean", [CLADE_STRINGS] = "strings",
+};
+
+/* "a|b" as a list. */
+static json_t *describe_choices(const char *choices)
+{
+        json_t *list = json_array();
+
+        while (*choices) {
+                size_t length = strcspn(choices, "|");
+
+                json_array_append_new(list, json_stringn(choices, length));
+                choices += length + (choices[length] == '|');
+        }
+        return list;
+}
+
+static json_t *describe_option(const struct catalogue_option *option)
+{
+        json_t *object = json_pack("{s:s, s:s, s:b}", "name", option->name, "type",
+                                   type_names[option->type], "required", option->required);
+
+        if (option->type == CLADE_INTEGER) {
+                json_object_set_new(object, "minimum", json_integer(option->minimum));
+                json_object_set_new(object, "maximum", json_integer(option->maximum));
+        }
+        if (option->choices)
+                json_object_set_new(object, "choices", describe_choices(option->choices));
+        if (option->help)
+                json_object_set_new(object, "help", json_string(option->help));
+        return object;
+}
+
+static json_t *describe_module(const struct catalogue_module *module)
+{
+        json_t *aliases = json_array(), *options = json_array();
+
+        for (size_t i = 0; module->aliases && module->aliases[i]; i++)
+                json_array_append_new(aliases, json_string(module->aliases[i]));
+        for (size_t i = 0; i < module->option_count; i++)
+                json_array_append_new(options, describe_option(&module->options[i]));
+        return json_pack("{s:s, s:s, s:o, s:o, s:s}", "type", module->type, "version",
+                         module->version, "aliases", aliases, "options", options, "file",
+                         module->path);
+}
+
+static int print_json(const struct catalogue *catalogue)
+{
+        json_t *list = json_array();
+        json_t *whole;
+        int r = 0;
+
+        for (size_t i = 0; i < catalogue->count && r == 0; i++)
+                if (json_array_append_new(list, describe_module(catalogue->modules[i])) < 0)
+                        r = -ENOMEM;
+        whole = json_pack("{s:o}", "modules", list);
+        if (!whole)
+                r = -ENOMEM;
+        if (r == 0) {
+                json_dumpf(whole, stdout, JSON_INDENT(2));
+                putchar('\n');
+        }
+        json_decref(whole);
         return r;
 }
 
@@ -80,7 +168,7 @@ static int list(const char *modules, bool json)
                 return command_failed(&error);
         r = load_modules(&load, &catalogue, &error);
         if (r == 0) {
-                r = print(&catalogue, json);
+                r = json ? print_json(&catalogue) : print_table(&catalogue);
                 if (r < 0)
                         error_set(&error, -r, "printing the modules");
                 else if (catalogue.count == 0 && !json)
@@ -133,7 +221,10 @@ const struct command command_modules = {
                 "say about\n"
                 "themselves. Those that are left out are named on stderr, with the reason.\n"
                 "\n"
-                "  --json           as JSON: {\"modules\": [{\"type\": ..., \"version\": ...}]}\n"
+                "  --json           as JSON, with the options of each type: {\"modules\": "
+                "[{\"type\": ...,\n"
+                "                   \"version\": ..., \"aliases\": [...], \"options\": "
+                "[{\"name\": ...}], \"file\": ...}]}\n"
                 "  --modules GLOB   find modules by this pattern instead of where clade's own are\n"
                 "  -h, --help       this text\n"
                 "\n"

@@ -170,10 +170,15 @@ def test_modules():
     result = command("modules", "--json")
     assert result.returncode == 0, result.stderr
     modules = {module["type"]: module for module in json.loads(result.stdout)["modules"]}
-    assert modules["external"]["aliases"] == "go"
+    assert modules["external"]["aliases"] == ["go"]
     assert modules["external"]["file"].startswith(str(clade.BUILD))
+    options = {option["name"]: option for option in modules["external"]["options"]}
+    assert set(options) == {"executable", "arguments", "ready"}
+    assert options["executable"]["type"] == "path" and options["executable"]["required"] is True
+    assert options["ready"]["choices"] == ["exec", "notify"]
     table = command("modules").stdout
     assert "external" in table and "native" in table
+    assert "executable arguments ready" in table
 
 
 def test_modules_of_another_glob():
