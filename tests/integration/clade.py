@@ -244,8 +244,8 @@ class Place:
         """Starts `clade run` on a configuration."""
         return self.start(self.configuration(applications, listeners, settings), options)
 
-    def start(self, configuration, options=(), prefix=()):
-        clade = Clade(self, configuration, options, prefix)
+    def start(self, configuration, options=(), prefix=(), environment=None):
+        clade = Clade(self, configuration, options, prefix, environment)
         self.clades.append(clade)
         return clade
 
@@ -261,7 +261,7 @@ class Place:
 class Clade:
     """One running supervisor."""
 
-    def __init__(self, place, configuration, options=(), prefix=()):
+    def __init__(self, place, configuration, options=(), prefix=(), environment=None):
         self.place, self.configuration = place, configuration
         self.events = []
         self.noise = []  # lines that are no event: there must be none
@@ -270,7 +270,8 @@ class Clade:
         self.processes = {}  # pid: when it was born, of all that events have named
         self.condition = threading.Condition()
         self.process = place.popen([*prefix, CLADE, "run", "--log-format", "json", *options,
-                                    configuration], stderr=subprocess.PIPE)
+                                    configuration], stderr=subprocess.PIPE,
+                                   env={**place.environment(), **(environment or {})})
         self.pid = self.process.pid
         self.listeners = []  # called with each event, in the reading thread
         self.reader = threading.Thread(target=self.read, daemon=True)

@@ -267,7 +267,8 @@ def test_a_host_that_refuses_namespaces_says_so_and_what_to_do(place, refuse, nu
     modules = len(list(clade.BUILD.glob("modules/*/*.clade.so")))  # each has a discovery of its own
     server = place.start(path, prefix=[
         "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=clone3", "-e",
-        f"inject=clone3:error={number}:when={modules + 1}+"])
+        f"inject=clone3:error={number}:when={modules + 1}+"],
+        environment={"ASAN_OPTIONS": "detect_leaks=0"})  # which wants to trace, too
     assert server.wait(30) == 1
     (failed,) = server.find("application-failed")
     assert failed["step"] == "namespaces" and failed["errno"] == number, failed

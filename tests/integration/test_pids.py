@@ -108,9 +108,9 @@ def test_workers_that_die_at_once_are_known_by_both_pids(place):
                        options=["--log-level", "debug"])
     prototype = server.wait_event("prototype-started", "brief")["pid"]
     rounds = 0
-    for _ in range(4):
+    for _ in range(3):
         # Everybody has died the same number of times and waits.
-        failures = rounds + 3
+        failures = rounds + 4
         server.wait_event("worker-backoff", "brief", count=PROCESSES, failures=failures, timeout=30)
         os.kill(prototype, signal.SIGSTOP)
         # The orders arrive, and nobody hears them yet.

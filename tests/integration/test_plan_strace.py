@@ -251,7 +251,8 @@ def test_the_plan_is_what_happens(place, refuse):
     # -D: the tracer is a grandchild, and what we have is the supervisor.
     server = place.start(configuration, prefix=[
         "strace", "-D", "-f", "-qq", "-s", "256", "-o", output, "-e", "signal=none",
-        "-e", "trace=" + ",".join(CALLS + HELPERS)])
+        "-e", "trace=" + ",".join(CALLS + HELPERS)],
+        environment={"ASAN_OPTIONS": "detect_leaks=0"})  # which wants to trace, too
     server.wait_ready("demo", timeout=60)
     prototype, workers = server.prototypes()["demo"], list(server.workers("demo"))
     assert server.stop() == 0

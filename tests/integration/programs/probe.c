@@ -17,7 +17,9 @@
 #include "attempts.h"
 #include "serve.h"
 
-#define SHADOW_SIZE (16ull << 30) /* AddressSanitizer's books, which no data of ours is in */
+/* AddressSanitizer's books, and what it keeps in reserve: no data of ours is in there. */
+#define SHADOW_SIZE  (16ull << 30)
+#define RESERVE_SIZE (256ull << 20)
 
 static void tell_environment(const struct request *request, struct answer *answer)
 {
@@ -78,9 +80,10 @@ static void scan_memory(const struct request *request, struct answer *answer)
         second_length = strlen(second);
         while (maps && memory >= 0 && fgets(line, sizeof(line), maps)) {
                 uint64_t start, end;
+                char readable;
 
-                if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2 ||
-                    end - start > SHADOW_SIZE)
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %c", &start, &end, &readable) != 3 ||
+                    end - start > SHADOW_SIZE || (readable == '-' && end - start > RESERVE_SIZE))
                         continue;
                 for (uint64_t at = start; at < end;) {
                         size_t want = end - at < sizeof(window) ? end - at : sizeof(window);
