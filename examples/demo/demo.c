@@ -114,7 +114,7 @@ static char *make_body(const struct clade_native *native, int fd, const char *ta
 
 /* From now on the connection is being written to; without memory for that it is given up. */
 static void answer(struct server *server, struct connection *connection, int status,
-                   const char *target)
+                   const struct http_request *request)
 {
         const char *type = "text/plain; charset=utf-8";
         char *body = NULL;
@@ -124,7 +124,7 @@ static void answer(struct server *server, struct connection *connection, int sta
         if (!out)
                 return connection_finish(server, connection);
         if (status == 200) {
-                body = make_body(server->native, connection->fd, target, &size, &type);
+                body = make_body(server->native, connection->fd, request->target, &size, &type);
                 if (!body)
                         status = 404;
         }
@@ -139,8 +139,11 @@ static void answer(struct server *server, struct connection *connection, int sta
                 "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
                 "script-src 'unsafe-inline'; img-src data:\r\n"
                 "%sConnection: close\r\n\r\n",
-                status, http_reason(status), type, size, status == 405 ? "Allow: GET\r\n" : "");
-        if (body)
+                status, http_reason(status), type, size,
+                status == 405 ? "Allow: GET, HEAD\r\n" : "");
+        if (request->head)
+                ; /* its body is what a HEAD asks to be spared */
+        else if (body)
                 fwrite(body, 1, size, out);
         else
                 fprintf(out, "%s\n", http_reason(status));
@@ -156,6 +159,7 @@ static void on_readable(struct server *server, struct connection *connection)
 {
         struct http_request request = {.target = ""};
         size_t length;
+        int status;
         ssize_t n = recv(connection->fd, connection->head + connection->head_size,
                          sizeof(connection->head) - connection->head_size, 0);
 
@@ -165,11 +169,15 @@ static void on_readable(struct server *server, struct connection *connection)
                 return connection_finish(server, connection);
         connection->head_size += (size_t)n;
         length = http_head_length(connection->head, connection->head_size);
-        if (length)
-                return answer(server, connection, http_parse(connection->head, length, &request),
-                              request.target);
-        if (connection->head_size == sizeof(connection->head))
-                answer(server, connection, 431, "");
+        if (length) {
+                status = http_parse(connection->head, length, &request);
+                return answer(server, connection, status, &request);
+        }
+        /* Whoever speaks TLS here waits for an answer, not for our deadline. */
+        if (!http_plausible(connection->head, connection->head_size))
+                answer(server, connection, 400, &request);
+        else if (connection->head_size == sizeof(connection->head))
+                answer(server, connection, 431, &request);
 }
 
 static void on_writable(struct server *server, struct connection *connection)
@@ -209,7 +217,7 @@ static void (*const on_ready[])(struct server *server, struct connection *connec
 static void on_deadline(struct server *server, struct connection *connection)
 {
         if (connection->state == READING && connection->head_size)
-                answer(server, connection, 408, "");
+                answer(server, connection, 408, &(struct http_request){.head = false});
         else
                 connection_finish(server, connection);
 }

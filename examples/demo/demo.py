@@ -97,6 +97,8 @@ class Story:
             self.publish()
         if name == "application-ready" and not self.introduced:
             self.introduce()
+        elif name == "application-backoff" and not self.introduced:
+            pass  # when the only application cannot start, clade ends at once
         elif name not in QUIET and (self.introduced or name not in FAMILY):
             self.tell(event)
 
@@ -112,8 +114,11 @@ class Story:
         for key in ("message", "text"):
             what += f": {event[key]}" if event.get(key) else ""
         print(f"  {what}", flush=True)
-        if event.get("remedy"):
-            print(f"      {event['remedy']}", flush=True)
+        remedy = event.get("remedy")
+        if event.get("errno") == "EADDRINUSE":
+            remedy = "stop what listens there, or choose another port: ./dev demo --port N"
+        if remedy:
+            print(f"      {remedy}", flush=True)
 
 
 def follow(clade, story):

@@ -1,6 +1,5 @@
 #include "examples/demo/http.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -50,6 +49,11 @@ static bool token(struct span span)
         return span.size > 0;
 }
 
+bool http_plausible(const char *data, size_t size)
+{
+        return size == 0 || token((struct span){data, 1});
+}
+
 /* Visible characters, spaces and tabs: above all no lone CR, LF or NUL. */
 static bool field_value(struct span span)
 {
@@ -95,6 +99,7 @@ int http_parse(const char *head, size_t size, struct http_request *ret_request)
         if (!cut(&rest, "\r\n", &line) || !cut(&line, " ", &method) || !cut(&line, " ", &target) ||
             !token(method) || !field_value(target))
                 return 400;
+        ret_request->head = span_is(method, "HEAD");
         if (!span_is(line, "HTTP/1.1") && !span_is(line, "HTTP/1.0"))
                 return line.size > 5 && memcmp(line.data, "HTTP/", 5) == 0 ? 505 : 400;
         status = parse_fields(rest, &hosts);
@@ -102,7 +107,7 @@ int http_parse(const char *head, size_t size, struct http_request *ret_request)
                 return status;
         if (hosts > 1 || (!hosts && span_is(line, "HTTP/1.1")))
                 return 400;
-        if (!span_is(method, "GET"))
+        if (!span_is(method, "GET") && !ret_request->head)
                 return 405;
         if (target.size == 0 || target.data[0] != '/')
                 return 400;
