@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,12 +12,14 @@
 
 #include "base/own.h"
 
-#define LINKS_MAX 40 /* as many as the kernel follows (path_resolution(7)) */
+#define OVERFLOW_ID 65534 /* what an id shows as that is not mapped: user_namespaces(7) */
+#define LINKS_MAX   40    /* as many as the kernel follows (path_resolution(7)) */
 
 struct walk {
         const char *path; /* the whole, for errors */
         int flags;        /* for the last part */
         mode_t mode;
+        enum path_links whose;
         int directory;       /* where `rest` starts */
         char rest[PATH_MAX]; /* what is still to go */
         unsigned links;
@@ -35,6 +39,37 @@ static int replace_directory(struct walk *walk, int fd)
         return 0;
 }
 
+/* Whether ids of the host are missing in our user namespace, so that the overflow id may be anybody's there. */
+static bool maps_a_part(void)
+{
+        cleanup_fd int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+        unsigned inside = 0, outside = 0, count = 0;
+        char text[128];
+        ssize_t n;
+
+        if (fd < 0)
+                return false;
+        n = fd_read_full(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+                return false;
+        text[n] = '\0';
+        return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && count != UINT32_MAX;
+}
+
+static bool may_follow(const struct walk *walk, const struct stat *link)
+{
+        struct stat directory;
+
+        if (link->st_uid == 0)
+                return true;
+        if (link->st_uid == geteuid())
+                return walk->whose == PATH_LINKS_OF_OURS;
+        if (link->st_uid != OVERFLOW_ID || !maps_a_part())
+                return false;
+        return fstat(walk->directory, &directory) == 0 && directory.st_uid == OVERFLOW_ID &&
+               !(directory.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 /* Goes on where a link leads, if it is one that we may believe. `remainder` is what comes behind it: with its
  * slash, or nothing. */
 static int follow(struct walk *walk, int link, const char *name, const char *remainder,
@@ -47,10 +82,16 @@ static int follow(struct walk *walk, int link, const char *name, const char *rem
 
         if (fstat(link, &st) < 0)
                 return fail(walk, errno, name, error);
-        if (st.st_uid != 0 && st.st_uid != geteuid()) {
+        if (!may_follow(walk, &st)) {
                 error_say(error, ELOOP,
                           "open of %s: \"%s\" is a symbolic link of user %u, which is not followed",
                           walk->path, name, st.st_uid);
+                if (st.st_uid == geteuid())
+                        return error_remedy(error,
+                                            "name where it leads: the application has the same "
+                                            "user id as clade and could have made the link "
+                                            "(with subordinate ids in /etc/subuid it has one "
+                                            "of its own)");
                 return error_remedy(error, "name where it leads, in directories that only root or "
                                            "you can write to");
         }
@@ -133,9 +174,10 @@ static int walk_path(struct walk *walk, int *ret_fd, struct error *error)
         return r;
 }
 
-int path_open(const char *path, int flags, mode_t mode, struct error *error)
+int path_open(const char *path, int flags, mode_t mode, enum path_links links, struct error *error)
 {
-        struct walk walk = {.path = path, .flags = flags, .mode = mode, .directory = -1};
+        struct walk walk = {
+                .path = path, .flags = flags, .mode = mode, .whose = links, .directory = -1};
         int fd = -1, r;
 
         if (snprintf(walk.rest, sizeof(walk.rest), "%s", path) >= (int)sizeof(walk.rest))

@@ -11,10 +11,16 @@
 
 #include "base/error.h"
 
-/* As open(2) with these flags and mode, except that links are followed only where root or our own user made
- * them (otherwise -ELOOP). Close-on-exec. The descriptor or a negative errno; the error names the part
- * of the path at which it went wrong. */
-int path_open(const char *path, int flags, mode_t mode, struct error *error);
+/* Whose links are followed. Root's always are. In a user namespace that does not map the host's root its files
+ * show the overflow id: such a link is taken for root's where nobody else can write to its directory. */
+enum path_links {
+        PATH_LINKS_OF_ROOT,
+        PATH_LINKS_OF_OURS, /* and those of our own user: only where no tenant has our id */
+};
+
+/* As open(2) with these flags and mode, except that other links are not followed (-ELOOP). Close-on-exec. The
+ * descriptor or a negative errno; the error names the part of the path at which it went wrong. */
+int path_open(const char *path, int flags, mode_t mode, enum path_links links, struct error *error);
 
 /* Where an open descriptor lies, without any links: at most PATH_MAX bytes. -ENOENT when it has no path any
  * more, or one that does not reach from the root. */

@@ -67,6 +67,27 @@ static int hostname(struct compilation *compilation, struct error *error)
         return compilation->plan->hostname ? 0 : error_set(error, ENOMEM, "hostname");
 }
 
+/* What a namespace that is switched off leaves open, where nothing else holds it. */
+static void notice_what_is_shared(const struct compilation *compilation)
+{
+        const struct plan *plan = compilation->plan;
+
+        if (!(plan->namespaces & CLONE_NEWPID))
+                compile_notice(compilation, "without a pid namespace processes that leave their "
+                                            "worker's group can outlive clade");
+        if (!(plan->namespaces & CLONE_NEWPID) && ids_are_ours(&plan->identity))
+                compile_notice(compilation,
+                               "without a pid namespace, and with the same user id as clade, the "
+                               "application can change the priority of clade and of everything of "
+                               "that user's");
+        if (!(plan->namespaces & CLONE_NEWIPC))
+                compile_notice(compilation, "without an ipc namespace shared memory of the "
+                                            "application's stays on the host after its end");
+        if (!(plan->namespaces & CLONE_NEWNS))
+                compile_notice(compilation, "without a mount namespace the application sees all of "
+                                            "the host's files that its user id may read");
+}
+
 static int namespaces(struct compilation *compilation, struct error *error)
 {
         const struct ids_request request = {
@@ -83,6 +104,8 @@ static int namespaces(struct compilation *compilation, struct error *error)
         r = ids_assign(&request, &plan->identity, error);
         if (r < 0)
                 return error_at(error, compilation, "%s", "");
+        compilation->root.links = ids_links(&plan->identity);
+        notice_what_is_shared(compilation);
         return plan->namespaces & CLONE_NEWUTS ? hostname(compilation, error) : 0;
 }
 

@@ -161,7 +161,7 @@ int directory_add(struct root *root, const char *path, struct error *error)
         struct stat st;
         int r;
 
-        r = source_look(path, real, &st, error);
+        r = source_look(root, path, real, &st, error);
         if (r < 0)
                 return error_prefix(error, "rootfs %s", path);
         if (!S_ISDIR(st.st_mode) || strcmp(real, "/") == 0) {

@@ -230,3 +230,16 @@ int ids_assign(const struct ids_request *request, struct plan_identity *ret_iden
         *ret_identity = identity;
         return 0;
 }
+
+bool ids_are_ours(const struct plan_identity *identity)
+{
+        uid_t outside =
+                identity->method == PLAN_IDS_NONE ? identity->uid : identity->uid_map.outside;
+
+        return outside == geteuid();
+}
+
+enum path_links ids_links(const struct plan_identity *identity)
+{
+        return ids_are_ours(identity) ? PATH_LINKS_OF_ROOT : PATH_LINKS_OF_OURS;
+}

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "isolation/plan.h"
 #include "runtime/config/config.h"
 
@@ -24,3 +25,9 @@ struct ids_request {
 /* Fills the identity: method, maps, ids inside and outside. */
 int ids_assign(const struct ids_request *request, struct plan_identity *ret_identity,
                struct error *error);
+
+/* Whether the application runs as the very user that clade runs as. */
+bool ids_are_ours(const struct plan_identity *identity);
+
+/* Whose symbolic links may be followed for it: one that has our own id may have made ours. */
+enum path_links ids_links(const struct plan_identity *identity);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "isolation/plan.h"
 #include "runtime/compile/arena.h"
 
@@ -19,6 +20,7 @@ struct root {
         struct plan *plan; /* whose entries and sources these are */
         struct arena *arena;
         size_t entry_room, source_room;
+        enum path_links links; /* whose are followed on the way to a source */
         size_t origin; /* the first entry of whatever is being added: no target twice within */
 };
 
@@ -61,7 +63,8 @@ int root_source(struct root *root, const char *path, bool readable, uint32_t *re
                 struct stat *ret_st, struct error *error);
 
 /* What root_source looks at, without adding anything: ret_real is PATH_MAX bytes. */
-int source_look(const char *path, char *ret_real, struct stat *ret_st, struct error *error);
+int source_look(const struct root *root, const char *path, char *ret_real, struct stat *ret_st,
+                struct error *error);
 
 /* `path` without doubled and trailing slashes and "." parts, in ret_clean (PATH_MAX bytes); refuses what is
  * not absolute and what has "..": its meaning would depend on symlinks. */

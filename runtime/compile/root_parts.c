@@ -64,7 +64,7 @@ static int show(struct compilation *compilation, const char *path, const char *t
         bool shown;
         int r;
 
-        r = source_look(path, real, &st, error);
+        r = source_look(&compilation->root, path, real, &st, error);
         if (r < 0 || !compilation->plan->root)
                 return r;
         r = root_shows(&compilation->root, target, &st, &shown, error);
@@ -165,7 +165,7 @@ static int working_directory(struct compilation *compilation, const char *config
                 r = is_the_templates(compilation, path, &own, error);
         if (r < 0 || own)
                 return r;
-        r = source_look(path, real, &st, error);
+        r = source_look(&compilation->root, path, real, &st, error);
         if (r < 0)
                 return r;
         if (!S_ISDIR(st.st_mode)) {

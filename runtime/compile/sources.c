@@ -28,9 +28,10 @@ static int remedy(struct error *error, int r, const char *path)
         }
 }
 
-int source_look(const char *path, char *ret_real, struct stat *ret_st, struct error *error)
+int source_look(const struct root *root, const char *path, char *ret_real, struct stat *ret_st,
+                struct error *error)
 {
-        cleanup_fd int fd = path_open(path, O_PATH, 0, error);
+        cleanup_fd int fd = path_open(path, O_PATH, 0, root->links, error);
         int r;
 
         if (fd < 0)
@@ -52,7 +53,7 @@ int root_source(struct root *root, const char *path, bool readable, uint32_t *re
         struct stat st;
         int r;
 
-        r = source_look(path, real, &st, error);
+        r = source_look(root, path, real, &st, error);
         if (r < 0)
                 return r;
         if (ret_st)

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/own.h"
+#include "runtime/compile/ids.h"
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
 
@@ -93,6 +94,7 @@ void application_fault(struct application *application, unsigned step, const str
 static int open_sinks(struct application *application, struct error *error)
 {
         const struct config_application *config = application->config;
+        enum path_links links = ids_links(&compiled_launch(application->compiled)->plan.identity);
         struct log *log = log_of(application);
         int r;
 
@@ -101,11 +103,11 @@ static int open_sinks(struct application *application, struct error *error)
         budget_init(&application->output_budget, OUTPUT_BURST, OUTPUT_RATE,
                     now_us(application->supervisor));
         r = output_sink_init(&application->sinks[0], log, application->name, "stdout",
-                             config->stdout_path, &application->output_budget, error);
+                             config->stdout_path, links, &application->output_budget, error);
         if (r < 0)
                 return r;
         r = output_sink_init(&application->sinks[1], log, application->name, "stderr",
-                             config->stderr_path, &application->output_budget, error);
+                             config->stderr_path, links, &application->output_budget, error);
         if (r < 0) {
                 output_sink_finish(&application->sinks[0]);
                 return r;
@@ -191,11 +193,11 @@ static int start(struct application *application, unsigned *ret_step, struct err
         *ret_step = 0;
         r = check_descriptors(application, error);
         if (r == 0)
+                r = compile(application, error);
+        if (r == 0)
                 r = open_sinks(application, error);
         if (r == 0)
                 r = open_listeners(application, error);
-        if (r == 0)
-                r = compile(application, error);
         if (r == 0)
                 r = incarnation_start(application, ret_step, error);
         return r;

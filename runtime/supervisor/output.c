@@ -47,8 +47,8 @@ static bool is_due(uint64_t *last, uint64_t now)
 }
 
 int output_sink_init(struct output_sink *sink, struct log *log, const char *application,
-                     const char *stream, const char *path, struct budget *budget,
-                     struct error *error)
+                     const char *stream, const char *path, enum path_links links,
+                     struct budget *budget, struct error *error)
 {
         *sink = (struct output_sink){
                 .application = application,
@@ -62,7 +62,7 @@ int output_sink_init(struct output_sink *sink, struct log *log, const char *appl
         sink->path = strdup(path);
         if (!sink->path)
                 return error_set(error, ENOMEM, "opening %s", path);
-        sink->fd = output_file_open(path, error);
+        sink->fd = output_file_open(path, links, error);
         if (sink->fd < 0) {
                 int r = sink->fd;
 

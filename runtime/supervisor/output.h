@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/message.h"
+#include "base/path.h"
 #include "runtime/supervisor/log.h"
 
 #define OUTPUT_LINE_MAX 4096 /* bytes */
@@ -44,8 +45,8 @@ struct output_sink {
  * blocking. `application`, `stream` and `budget` must outlive the sink, the sink its outputs. A file gets
  * the bytes as they are, untagged. */
 int output_sink_init(struct output_sink *sink, struct log *log, const char *application,
-                     const char *stream, const char *path, struct budget *budget,
-                     struct error *error);
+                     const char *stream, const char *path, enum path_links links,
+                     struct budget *budget, struct error *error);
 void output_sink_finish(struct output_sink *sink);
 
 /* The reading end of one pipe. */

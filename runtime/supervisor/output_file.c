@@ -18,10 +18,10 @@ static int check_kind(int fd, struct error *error)
         return error_say(error, EINVAL, "it is neither a regular file nor a character device");
 }
 
-static int open_checked(const char *path, struct error *error)
+static int open_checked(const char *path, enum path_links links, struct error *error)
 {
-        cleanup_fd int fd =
-                path_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0640, error);
+        cleanup_fd int fd = path_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY,
+                                      0640, links, error);
         int r;
 
         if (fd == -ENXIO) /* a pipe that nobody reads, or a socket */
@@ -33,9 +33,9 @@ static int open_checked(const char *path, struct error *error)
         return r < 0 ? r : TAKE_FD(fd);
 }
 
-int output_file_open(const char *path, struct error *error)
+int output_file_open(const char *path, enum path_links links, struct error *error)
 {
-        int fd = open_checked(path, error);
+        int fd = open_checked(path, links, error);
 
         if (fd >= 0)
                 return fd;

@@ -5,7 +5,8 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/path.h"
 
 /* For appending, created with mode 0640. Only a regular file or a character device is accepted; nothing
  * here waits for a reader. The descriptor or a negative errno. */
-int output_file_open(const char *path, struct error *error);
+int output_file_open(const char *path, enum path_links links, struct error *error);

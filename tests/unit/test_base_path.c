@@ -44,7 +44,7 @@ static const char *found(const char *path)
 {
         static char real[PATH_MAX];
         struct error error = ERROR_INIT;
-        cleanup_fd int fd = path_open(path, O_PATH, 0, &error);
+        cleanup_fd int fd = path_open(path, O_PATH, 0, PATH_LINKS_OF_OURS, &error);
 
         if (fd < 0)
                 return error_name(-fd);
@@ -89,7 +89,7 @@ Test(base_path, the_part_at_fault_is_named, .init = enter_directory, .fini = lea
 {
         struct error error = ERROR_INIT;
 
-        cr_expect_eq(path_open("dir/none/file", O_PATH, 0, &error), -ENOENT);
+        cr_expect_eq(path_open("dir/none/file", O_PATH, 0, PATH_LINKS_OF_OURS, &error), -ENOENT);
         cr_expect_str_eq(error.text,
                          "open of dir/none/file, at \"none\": No such file or directory (ENOENT)");
 }
@@ -97,12 +97,14 @@ Test(base_path, the_part_at_fault_is_named, .init = enter_directory, .fini = lea
 Test(base_path, flags_are_for_the_last_part, .init = enter_directory, .fini = leave_directory)
 {
         struct error error = ERROR_INIT;
-        cleanup_fd int made = path_open("to-dir/new", O_WRONLY | O_CREAT | O_EXCL, 0600, &error);
-        cleanup_fd int again = path_open("to-dir/new", O_WRONLY | O_CREAT | O_EXCL, 0600, &error);
+        cleanup_fd int made = path_open("to-dir/new", O_WRONLY | O_CREAT | O_EXCL, 0600,
+                                        PATH_LINKS_OF_OURS, &error);
+        cleanup_fd int again = path_open("to-dir/new", O_WRONLY | O_CREAT | O_EXCL, 0600,
+                                         PATH_LINKS_OF_OURS, &error);
 
         cr_expect_geq(made, 0, "%s", error.text);
         cr_expect_eq(again, -EEXIST);
-        cr_expect_eq(path_open("dir", O_WRONLY, 0, &error), -EISDIR);
+        cr_expect_eq(path_open("dir", O_WRONLY, 0, PATH_LINKS_OF_OURS, &error), -EISDIR);
         cr_expect_eq(unlink("dir/new"), 0);
 }
 
@@ -123,16 +125,32 @@ Test(base_path, links_of_others_are_not_followed, .init = enter_directory)
         cr_expect_str_eq(found("to-dir"), "ELOOP");
         cr_expect_str_eq(found("to-dir/file"), "ELOOP");
         cr_expect_str_eq(found("to-file"), "ELOOP");
-        cr_expect_eq(path_open("to-dir/file", O_RDONLY, 0, &error), -ELOOP);
+        cr_expect_eq(path_open("to-dir/file", O_RDONLY, 0, PATH_LINKS_OF_OURS, &error), -ELOOP);
         cr_expect(strstr(error.text, "symbolic link of user 23456"), "%s", error.text);
         cr_expect(error.remedy[0]);
         leave_directory();
 }
 
+/* Where a tenant may have our id, our id proves nothing. */
+Test(base_path, links_of_ours_may_be_a_tenants, .init = enter_directory, .fini = leave_directory)
+{
+        struct error error = ERROR_INIT;
+        int fd = path_open("to-dir/file", O_PATH, 0, PATH_LINKS_OF_ROOT, &error);
+
+        if (geteuid() == 0) {
+                cr_expect_geq(fd, 0, "%s", error.text); /* ours are root's */
+                fd_close(fd);
+                return;
+        }
+        cr_expect_eq(fd, -ELOOP);
+        cr_expect(strstr(error.remedy, "/etc/subuid"), "%s", error.remedy);
+}
+
 Test(base_path, a_removed_file_has_no_path, .init = enter_directory, .fini = leave_directory)
 {
         struct error error = ERROR_INIT;
-        cleanup_fd int fd = path_open("dir/gone", O_WRONLY | O_CREAT, 0600, &error);
+        cleanup_fd int fd =
+                path_open("dir/gone", O_WRONLY | O_CREAT, 0600, PATH_LINKS_OF_OURS, &error);
         char path[PATH_MAX];
 
         cr_assert_geq(fd, 0);

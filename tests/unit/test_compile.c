@@ -141,6 +141,12 @@ Test(compile, paths_are_shown_where_they_are)
         value.string = target;
         fixture.application.values = &value;
         fixture.application.value_count = 1;
+        if (fixture_compile(&fixture) == -ELOOP) {
+                /* With one id for all, a link of ours could be the application's. */
+                cr_expect_neq(geteuid(), 0);
+                cr_expect(strstr(fixture.error.remedy, "/etc/subuid"), "%s", fixture.error.remedy);
+                return;
+        }
         must_compile();
         /* /tmp is a tmpfs inside: the way there is made. */
         entry = fixture_entry(&fixture, fixture_path(&fixture, "bin/serve"));
@@ -191,8 +197,8 @@ Test(compile, missing_paths)
 
         fixture.application.values = &value;
         fixture.application.value_count = 1;
-        must_refuse("/executable",
-                    "open of /absent-here/serve, at \"absent-here\": No such file or directory (ENOENT)");
+        must_refuse("/executable", "open of /absent-here/serve, at \"absent-here\": No such file "
+                                   "or directory (ENOENT)");
         cr_expect(strstr(fixture.error.remedy, "create it"), "%s", fixture.error.remedy);
         value.string = (char *)"serve";
         must_refuse("/executable", "the path \"serve\" is not absolute");

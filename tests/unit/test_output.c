@@ -45,10 +45,11 @@ static void fixture_init(struct fixture *fixture, const char *path)
         fixture->log = (struct log){.fd = fileno(fixture->events), .format = LOG_JSON};
         budget_init(&fixture->budget, OUTPUT_BURST, OUTPUT_RATE, now_us());
         cr_assert_eq(output_sink_init(&fixture->out, &fixture->log, "hello", "stdout",
-                                      path ? fixture->path : NULL, &fixture->budget, &error),
+                                      path ? fixture->path : NULL, PATH_LINKS_OF_OURS,
+                                      &fixture->budget, &error),
                      0, "%s", error.text);
         cr_assert_eq(output_sink_init(&fixture->err, &fixture->log, "hello", "stderr", NULL,
-                                      &fixture->budget, &error),
+                                      PATH_LINKS_OF_OURS, &fixture->budget, &error),
                      0);
         signal(SIGPIPE, SIG_IGN);
 }
@@ -321,8 +322,8 @@ static void flood(struct fixture *fixture, const char *block, size_t size)
         pid_t pid;
 
         budget_init(&other_budget, OUTPUT_BURST, OUTPUT_RATE, now_us());
-        output_sink_init(&other_sink, &fixture->log, "other", "stdout", NULL, &other_budget,
-                         &error);
+        output_sink_init(&other_sink, &fixture->log, "other", "stdout", NULL, PATH_LINKS_OF_OURS,
+                         &other_budget, &error);
         output = create(fixture, &fixture->out, &writer);
         other = create(fixture, &other_sink, &other_writer);
         output_assign(output, 1, 1);
@@ -423,7 +424,7 @@ Test(output, into_a_file)
         /* A second start appends. */
         output_sink_finish(&fixture.out);
         cr_assert_eq(output_sink_init(&fixture.out, &fixture.log, "hello", "stdout", fixture.path,
-                                      &fixture.budget, &error),
+                                      PATH_LINKS_OF_OURS, &fixture.budget, &error),
                      0);
         say(writer, "!");
         run(&fixture, 0);
@@ -448,7 +449,7 @@ Test(output, a_full_disk_is_told, .timeout = 20)
 
         fixture_init(&fixture, NULL);
         cr_assert_eq(output_sink_init(&fixture.out, &fixture.log, "hello", "stdout", "/dev/full",
-                                      &fixture.budget, &error),
+                                      PATH_LINKS_OF_OURS, &fixture.budget, &error),
                      0, "%s", error.text);
         output = create(&fixture, &fixture.out, &writer);
         begin = now_us();
@@ -484,7 +485,8 @@ static void expect_path(struct fixture *fixture, const char *name, int code, con
 
         snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : fixture->directory,
                  name[0] == '/' ? "" : "/", name);
-        r = output_sink_init(&sink, &fixture->log, "a", "stdout", path, &fixture->budget, &error);
+        r = output_sink_init(&sink, &fixture->log, "a", "stdout", path, PATH_LINKS_OF_OURS,
+                             &fixture->budget, &error);
         cr_expect_eq(r, -code, "%s: %d %s", path, r, error.text);
         if (r == 0)
                 output_sink_finish(&sink);
