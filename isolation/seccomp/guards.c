@@ -31,6 +31,12 @@ _Static_assert(sizeof(long) == 8, "the guards need the system calls of a 64-bit 
 #define CLONE_FLAGS 0
 #endif
 
+/* TCP-AO (6.7) is younger than Debian 12's headers. TCP_AO_DEL_KEY and TCP_AO_GET_KEYS are one above these. */
+#ifndef TCP_AO_ADD_KEY
+#define TCP_AO_ADD_KEY 38
+#define TCP_AO_INFO    40
+#endif
+
 struct guard {
         const char *call;
         struct condition conditions[CONDITIONS_MAX];
@@ -78,8 +84,12 @@ static const struct guard guards[] = {
         {"ioctl", {INT_IS(1, TIOCSTI)}},
         {"ioctl", {INT_IS(1, TIOCLINUX)}},
 
-        /* What would stay on an inherited listener when whoever did it is gone, and keep clients away: a
-         * device to be bound to (which also tells which ones the host has), and filters of packets. */
+        /* What would stay on an inherited listener when whoever did it is gone, and shut clients out of all
+         * later lives: no error shows it, and some of it (keys) cannot even be asked for. Ordinary servers
+         * set none of these. What only makes things slow, or is what servers do set (TCP_DEFER_ACCEPT,
+         * SO_RCVBUF, SO_LINGER, TCP_USER_TIMEOUT), stays allowed.
+         *
+         * A device to be bound to (which also tells which ones the host has), filters of packets, */
         {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_BINDTODEVICE)}},
         {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_BINDTOIFINDEX)}},
         {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_FILTER)}},
@@ -87,6 +97,26 @@ static const struct guard guards[] = {
         {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_BPF)}},
         {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_REUSEPORT_CBPF)}},
         {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_ATTACH_REUSEPORT_EBPF)}},
+        /* answers for neighbours only, a request that counts from 1 MB on, an answer of a byte each second, */
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_DONTROUTE)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_RCVLOWAT)}},
+        {"setsockopt", {INT_IS(1, SOL_SOCKET), INT_IS(2, SO_MAX_PACING_RATE)}},
+        /* keys that no client has (TCP_MD5SIG, TCP_MD5SIG_EXT, the four of TCP_AO_), the state of a socket
+         * (TCP_REPAIR, _QUEUE, _QUEUE_SEQ, _WINDOW; CAP_NET_ADMIN would be needed as well), */
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), INT_IS(2, TCP_MD5SIG)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), INT_IS(2, TCP_MD5SIG_EXT)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), {2, LOW_HALF & ~1ull, TCP_AO_ADD_KEY, false}}},
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), {2, LOW_HALF & ~1ull, TCP_AO_INFO, false}}},
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), INT_IS(2, TCP_REPAIR)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), {2, LOW_HALF & ~1ull, TCP_REPAIR_QUEUE, false}}},
+        {"setsockopt", {INT_IS(1, IPPROTO_TCP), INT_IS(2, TCP_REPAIR_WINDOW)}},
+        /* packets that must have come, or may go, less far than clients are away, or that are led astray. */
+        {"setsockopt", {INT_IS(1, IPPROTO_IP), INT_IS(2, IP_TTL)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_IP), INT_IS(2, IP_MINTTL)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_IPV6), INT_IS(2, IPV6_UNICAST_HOPS)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_IPV6), INT_IS(2, IPV6_MINHOPCOUNT)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_IPV6), INT_IS(2, IPV6_RTHDR)}},
+        {"setsockopt", {INT_IS(1, IPPROTO_IPV6), INT_IS(2, IPV6_2292PKTOPTIONS)}},
 
         /* Of netlink only routing: each protocol is a parser in the kernel. */
         {"socket", {INT_IS(0, AF_NETLINK), IS_NOT(2, 0)}},

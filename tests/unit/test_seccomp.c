@@ -249,6 +249,8 @@ static const struct row rows[] = {
          {3, SOL_SOCKET, SO_ATTACH_FILTER}, NO},
         {"row 62: another", OWN_NETWORK, WORKER, 0, SYS_setsockopt,
          {3, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF}, NO},
+        {"row 62: high bits", HOST_NETWORK, WORKER, 0, SYS_setsockopt,
+         {3, HIGH | IPPROTO_TCP, HIGH | TCP_MD5SIG_EXT}, NO},
         {"the address again", OWN_NETWORK, WORKER, 0, SYS_setsockopt,
          {3, SOL_SOCKET, SO_REUSEADDR}, ALLOW},
         {"no delay", OWN_NETWORK, WORKER, 0, SYS_setsockopt, {3, IPPROTO_TCP, TCP_NODELAY}, ALLOW},
@@ -343,6 +345,33 @@ Test(seccomp, every_interface_request)
                 }
 }
 
+/* Options that shut clients out of a listener for good: these, and none besides. */
+Test(seccomp, every_socket_option)
+{
+        static const struct {
+                uint32_t level, options[16];
+        } refused[] = {
+                {SOL_SOCKET, {5, 18, 25, 26, 44, 47, 50, 51, 52, 62}},
+                {IPPROTO_TCP, {14, 19, 20, 21, 29, 32, 38, 39, 40, 41}},
+                {IPPROTO_IP, {2, 21}},
+                {IPPROTO_IPV6, {6, 16, 57, 73}},
+                {IPPROTO_UDP, {0}},
+        };
+
+        for (size_t h = 0; h < ARRAY_SIZE(high_halves); h++)
+                for (size_t l = 0; l < ARRAY_SIZE(refused); l++)
+                        for (uint32_t option = 1; option < 512; option++) {
+                                uint64_t high = high_halves[h];
+                                bool bad = one_of(option, refused[l].options,
+                                                  ARRAY_SIZE(refused[l].options));
+
+                                cr_expect_eq(ask(HOST_NETWORK, PROTOTYPE, SYS_setsockopt, 3,
+                                                 high | refused[l].level, high | option),
+                                             bad ? NO : ALLOW, "level %u, option %u",
+                                             refused[l].level, option);
+                        }
+}
+
 /* All pairs of bits: rules under different masks on one argument are where filters have gone wrong. */
 Test(seccomp, every_pair_of_flags)
 {
@@ -428,6 +457,13 @@ Test(seccomp, a_worker_pays_little)
 {
         for (size_t i = 0; i < EACH; i++)
                 cr_expect_leq(filters[i][2].length, 48, "%zu instructions", filters[i][2].length);
+}
+
+/* Every call runs through the guards; of these only setsockopt has a long list to go through. */
+Test(seccomp, the_guards_stay_short)
+{
+        for (size_t i = 0; i < EACH; i++)
+                cr_expect_leq(filters[i][1].length, 352, "%zu instructions", filters[i][1].length);
 }
 
 Test(seccomp, the_text_says_what_the_program_does)
