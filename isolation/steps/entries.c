@@ -142,14 +142,20 @@ static int check_readable(int tree, const struct plan *plan, const struct plan_s
                           struct error *error)
 {
         int mode = source->type == S_IFDIR ? R_OK | X_OK : R_OK;
+        const struct plan_identity *identity = &plan->identity;
+        uint32_t uid =
+                identity->method == PLAN_IDS_NONE ? identity->uid : identity->uid_map.outside;
 
         if (!source->readable || faccessat(tree, "", mode, AT_EMPTY_PATH | AT_EACCESS) == 0)
                 return 0;
         error_set(error, errno,
                   "%s cannot be read by uid %u (inside: %u), which the application runs as",
-                  source->path, plan->identity.uid_map.outside, plan->identity.uid);
-        return error_remedy(error, "give others the right to read it: chmod -R o+rX %s",
-                            source->path);
+                  source->path, uid, identity->uid);
+        /* Not chmod alone: what is to be read may be a secret to all others. */
+        return error_remedy(error,
+                            "let this id read it: setfacl -R -m u:%u:rX %s (or everybody, where it "
+                            "is no secret: chmod -R o+rX)",
+                            uid, source->path);
 }
 
 static int bind_source(struct isolation *isolation, const struct plan_entry *entry,
