@@ -52,17 +52,17 @@ def test_two_hundred_kills(place):
     kills = collections.Counter()
     with clade.Load(ports.values(), clients=1, rate=50, timeout=5) as load:
         for number in range(KILLS):
-            found = clade.wait_until(lambda: victims(server), 5, "somebody is old enough")
             # Prototypes are few and take all of theirs along: one in five.
             kind = "prototype" if chance.random() < 0.2 else "worker"
-            some = [pid for pid in found if found[pid] == kind] or list(found)
-            pid = chance.choice(some)
+            pid = chance.choice(clade.wait_until(
+                lambda kind=kind: [pid for pid, its in victims(server).items() if its == kind], 5,
+                f"a {kind} is old enough"))
             mark = server.mark()
             os.kill(pid, signal.SIGKILL)
-            kills[found[pid]] += 1
-            server.wait_event(f"{found[pid]}-exited", pid=pid, since=mark, signal=9)
+            kills[kind] += 1
+            server.wait_event(f"{kind}-exited", pid=pid, since=mark, signal=9)
             clade.wait_until(lambda: whole(server, ports, helpers), 5,
-                             f"all is there again after kill {number} of {found[pid]} {pid}")
+                             f"all is there again after kill {number} of {kind} {pid}")
             if number == KILLS // 4:
                 memory = clade.rss(server.pid)
     assert kills["prototype"] > 20 and kills["worker"] > 100, kills

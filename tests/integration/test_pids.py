@@ -9,6 +9,8 @@ import clade
 from clade import EARLY
 
 APPLICATIONS, PROCESSES = 5, 10
+# As many as can be told of while nobody listens: a packet pipe has room for 16 words, and each has 3.
+BRIEF = 5
 
 
 class Witness:
@@ -104,26 +106,30 @@ def test_workers_that_die_at_once_are_known_by_both_pids(place):
     With the supervisor stopped the prototype clones what it was asked for before, and all of it dies. With
     the prototype stopped instead the supervisor finds the dead and tells us; they stay until the
     prototype runs again and hears that they may go."""
-    server = place.run({"brief": clade.native("fates", symbol="exits_at_once", processes=PROCESSES)},
+    server = place.run({"brief": clade.native("fates", symbol="exits_at_once", processes=BRIEF)},
                        options=["--log-level", "debug"])
     prototype = server.wait_event("prototype-started", "brief")["pid"]
     rounds = 0
     for _ in range(3):
         # Everybody has died the same number of times and waits.
         failures = rounds + 4
-        server.wait_event("worker-backoff", "brief", count=PROCESSES, failures=failures, timeout=30)
+        server.wait_event("worker-backoff", "brief", count=BRIEF, failures=failures, timeout=30)
         os.kill(prototype, signal.SIGSTOP)
         # The orders arrive, and nobody hears them yet.
         time.sleep(0.1 * 2 ** (failures - 1) + 0.3)
         os.kill(server.pid, signal.SIGSTOP)
         os.kill(prototype, signal.SIGCONT)
-        dead = clade.wait_until(lambda: len(found := clade.children(prototype)) == PROCESSES and all(
+        dead = clade.wait_until(lambda: len(found := clade.children(prototype)) == BRIEF and all(
             clade.status(pid).get("State", "")[:1] == "Z" for pid in found) and found, 10,
                                 "all have been cloned, and have died")
+        # ... and been told of: it waits for the next order.
+        clade.wait_until(lambda: clade.status(prototype)["State"][0] == "S", 5, "the prototype rests")
+        time.sleep(0.05)
+        assert clade.status(prototype)["State"][0] == "S"
         os.kill(prototype, signal.SIGSTOP)
         mark = server.mark()
         os.kill(server.pid, signal.SIGCONT)
-        server.wait_event("worker-started", "brief", since=mark, count=PROCESSES)
+        server.wait_event("worker-started", "brief", since=mark, count=BRIEF)
         started = server.find("worker-started", "brief", since=mark)
         assert sorted(event["pid"] for event in started) == sorted(dead)
         for event in started:
@@ -132,7 +138,7 @@ def test_workers_that_die_at_once_are_known_by_both_pids(place):
         # None of them has been given up, since nobody could have reaped it.
         assert not server.find("worker-exited", "brief", since=mark)
         os.kill(prototype, signal.SIGCONT)
-        server.wait_event("worker-exited", "brief", since=mark, count=PROCESSES, code=7)
+        server.wait_event("worker-exited", "brief", since=mark, count=BRIEF, code=7)
         rounds += 1
     assert server.stop() == 0
     assert not check_claims(server)
