@@ -27,6 +27,7 @@
 struct child {
         const struct isolation_clone *clone;
         int go;     /* reads one byte when the id maps are there */
+        int writer; /* the clone's copy of P's end, which would keep the end of the file away */
         int *trees; /* one for each source; -1: to be opened by C */
         bool arranged;
 };
@@ -138,7 +139,9 @@ static _Noreturn void child_main(struct child *child)
         enum isolation_step_id step;
 
         reset_signals();
+        /* P may have died before this was asked for; then the pipe's end of file tells. */
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        fd_close(child->writer);
         umask(022);
         step = child_steps(child, &error);
         child->clone->failed(child->clone->context, child->arranged, step, &error);
@@ -207,7 +210,7 @@ static int clone_with_trees(const struct isolation_clone *clone, int *trees, pid
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return error_set(error, errno, "pipe2");
         child.go = reader = fds[0];
-        writer = fds[1];
+        child.writer = writer = fds[1];
         pid = clone_child(&child, &pidfd, error);
         if (pid < 0)
                 return pid;

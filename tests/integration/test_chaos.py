@@ -123,14 +123,16 @@ def test_a_kill_in_the_middle_of_a_start(place):
         {f"app-{number}": clade.native("probe", processes=5) for number in range(4)},
         {f"127.0.0.1:{port}": "app-0", f"unix:{path}": "app-1"})
     chance = random.Random(5)
-    for _ in range(15):
+    for _ in range(30):
         server = place.start(configuration)
         family = set()
         end = time.monotonic() + chance.uniform(0, 0.12) * clade.SLOW
         while time.monotonic() < end:
             family.update((pid, clade.born(pid)) for pid in clade.descendants(server.pid))
         os.kill(server.pid, signal.SIGSTOP)  # so that nobody is missed
+        clade.wait_until(lambda: clade.status(server.pid)["State"][0] == "T", 5, "it is stopped")
         family.update((pid, clade.born(pid)) for pid in clade.descendants(server.pid))
+        # Whoever has just been cloned has not asked yet to die with its parent.
         server.process.kill()
         server.wait()
         clade.wait_until(lambda: not [pid for pid, birth in family if birth is not None
