@@ -229,7 +229,7 @@ static int find_kind(const struct config_mount *mount, enum plan_entry_kind *ret
 
 int mount_add(struct root *root, const struct config_mount *mount, bool proc, struct error *error)
 {
-        enum plan_entry_kind kind;
+        enum plan_entry_kind kind = PLAN_BIND; /* gcc -O3 does not see that find_kind sets it */
         char target[PATH_MAX];
         struct plan_entry entry;
         int r;
