@@ -7,19 +7,24 @@
 #include "base/error.h"
 #include "runtime/config/config.h"
 
-/* The file of a unix socket, remembered so that only our own one is ever removed. */
+/* The file of a unix socket, remembered so that only our own one is ever removed, and only from where it
+ * was made. */
 struct listener_file {
         dev_t device;
-        ino_t inode; /* 0: there is none */
+        ino_t inode;   /* 0: there is none, and no directory either */
+        int directory; /* owned; O_PATH */
 };
 
 /* Socket, bind, listen. Blocking (workers inherit it), close-on-exec. A unix socket's file gets mode
- * 0666: who may connect is decided by the directory it is in. A stale file, one that nobody listens on
- * any more, is replaced. The descriptor or a negative errno. */
+ * 0666: who may connect is decided by the directory it is in. On the way to that, links are followed only where
+ * root made them (base/path.h). A stale file, one that nobody listens on any more, is
+ * replaced. getsockname(2) tells the configured path, or, on a kernel without Landlock, only its last part.
+ * The descriptor or a negative errno. */
 int listener_open(const struct config_listener *config, struct listener_file *ret_file,
                   struct error *error);
 
-/* Removes the file if it is still the one that was made. */
+/* Removes the file if it is still the one that was made, and lets go of its directory. Harmless when there is
+ * none. */
 void listener_unlink(const struct config_listener *config, struct listener_file *file);
 
 /* Whether clients can still get through: shutdown(2) and connect(AF_UNSPEC) end a TCP listener, which then
