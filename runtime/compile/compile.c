@@ -2,14 +2,17 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/mount.h>
 
 #include "base/missing.h"
+#include "base/own.h"
 #include "isolation/seccomp/compiler.h"
 #include "runtime/compile/compilation.h"
 #include "runtime/compile/ids.h"
@@ -35,6 +38,14 @@ void compile_notice(const struct compilation *compilation, const char *text)
                 compile->notice(compile->context, compilation->application->name, text);
 }
 
+/* A capability in a user namespace is none over a mount namespace that belongs to an outer one. */
+static bool owns_mounts(void)
+{
+        cleanup_fd int tree = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+        return tree >= 0 || errno != EPERM;
+}
+
 /* Whether mounts can be opened here, to be moved into the new namespace, rather than by the child. */
 static bool may_mount(void)
 {
@@ -44,7 +55,7 @@ static bool may_mount(void)
         if (caps)
                 cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &value);
         cap_free(caps);
-        return value == CAP_SET;
+        return value == CAP_SET && owns_mounts();
 }
 
 /* The application's name in the letters that a hostname may have: hostname(7). */

@@ -10,6 +10,7 @@
 #include "runtime/compile/ids.h"
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
+#include "runtime/supervisor/pids.h"
 
 #define MICROSECONDS     UINT64_C(1000000)
 #define KILL_DEADLINE_US (10 * MICROSECONDS)
@@ -246,6 +247,8 @@ static bool begin(struct application *application)
 static bool populate(struct application *application)
 {
         timer_disarm(application->timer);
+        /* Not earlier: while a clone has changed its ids and not yet exec'd, the kernel shows it to nobody. */
+        application->pidns = pids_namespace(application->pid);
         log_event(log_of(application), LOG_DEBUG, "prototype-ready", application->name,
                   LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1));
         for (uint32_t i = 0; i < application->config->processes; i++)

@@ -19,7 +19,6 @@
 #include "runtime/protocol/scoreboard.h"
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
-#include "runtime/supervisor/pids.h"
 
 /* How often the scoreboard is looked at: at once, and then 200 times a second at most. */
 #define KICK_INTERVAL_US 20000
@@ -246,7 +245,6 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
                 *ret_step = step;
                 return r;
         }
-        application->pidns = pids_namespace(application->pid);
         application->orders = TAKE_FD(handover.orders);
         application->reports = TAKE_FD(handover.reports);
         application->phase = PROTOTYPE_STARTING;

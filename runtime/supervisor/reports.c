@@ -248,7 +248,7 @@ int reports_dispatch(sd_event_source *source, int fd, uint32_t revents, void *us
 
 /* A worker has written to the scoreboard, and to the eventfd. That is never read here: its description is
  * shared with those below, who may empty it and make it block. Each write is an edge, which is all that
- * we need. A page of the scoreboard is read, not mapped, and says nothing but "ready", and
+ * we need, and how often we look is limited by the source. A page of the scoreboard is read, not mapped, and says nothing but "ready", and
  * that only of the worker that we know on that slot. */
 int kick_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
@@ -257,13 +257,6 @@ int kick_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userd
         (void)source;
         (void)fd;
         (void)revents;
-        if (!budget_spend(&application->messages, 1, now_us(application->supervisor))) {
-                struct error error = ERROR_INIT;
-
-                error_say(&error, EBADMSG, "workers kick the scoreboard without end");
-                application_fault(application, 0, &error);
-                return 0;
-        }
         for (uint32_t i = 0; i < application->config->processes; i++)
                 reports_scoreboard(&application->workers[i]);
         return 0;

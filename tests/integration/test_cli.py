@@ -92,8 +92,8 @@ def test_check_tells_what_is_not_there_and_where(write):
     result = command("check", path)
     assert result.returncode == 1 and not result.stdout
     lines = result.stderr.splitlines()
-    for expected in ("/applications/a/executable: open of /absent/program: ",
-                     "/applications/b/working_directory: open of /absent/directory: ",
+    for expected in ('/applications/a/executable: open of /absent/program, at "absent": ',
+                     '/applications/b/working_directory: open of /absent/directory, at "absent": ',
                      "/applications/c/isolation/rootfs: open of the rootfs template ",
                      '/applications/d/isolation/mounts/0: unknown option "sise"'):
         found = [line for line in lines if expected in line]

@@ -15,7 +15,6 @@ ATTACKS = [
     ("sends_halves", "EBADMSG"),
     ("sends_too_much", "EBADMSG"),
     ("floods_reports", "EBADMSG"),
-    ("floods_kicks", "EBADMSG"),
     ("says_ready_twice", "EBADMSG"),
     ("says_cloned_early", "EBADMSG"),
     ("claims_stranger", "ESRCH"),
@@ -147,6 +146,21 @@ def test_a_pointless_attack_is_pointless(arena, attack):
     start = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - start < 5 * clade.SLOW
+
+
+def test_a_flood_of_kicks_is_not_even_heard(arena):
+    """They are looked at now and then, however many there are; and a prototype that does nothing else is late."""
+    server, ports = arena("floods_kicks", settings={"start_timeout": 3})
+    server.wait_event("prototype-started", "attacker")
+    spent = clade.cpu_seconds(server.pid)
+    with clade.Load([ports["neighbour"]], clients=1) as load:
+        time.sleep(2)
+    assert load.failures == 0 and load.answers > 20
+    assert clade.cpu_seconds(server.pid) - spent < 0.5 * clade.SLOW
+    failed = server.wait_event("application-failed", "attacker")
+    assert failed["errno"] == "ETIMEDOUT"
+    server.wait_event("application-backoff", "attacker")
+    assert server.stop() == 0
 
 
 def test_a_full_eventfd_is_the_attackers_own_trouble(arena):
