@@ -143,3 +143,16 @@ def test_a_kill_in_the_middle_of_a_start(place):
     assert clade.get(str(path)).startswith("app-1 ")
     assert server.stop() == 0
     assert not path.exists()
+
+
+def test_a_prototype_that_has_cut_its_tie_dies_all_the_same(place):
+    server = place.start(place.configuration(
+        {"loose": clade.native("hostile", preload="execs_from_a_thread", isolation={"rootfs": "host"})}, {}))
+    started = server.wait_event("prototype-started", "loose")
+    pid, born = started["pid"], clade.born(started["pid"])
+    clade.wait_until(lambda: "sleep" in open(f"/proc/{pid}/cmdline", encoding="ascii").read(), 5,
+                     "it has exec'd")
+    server.process.kill()
+    server.wait()
+    clade.wait_until(lambda: not (clade.born(pid) == born and clade.running(pid)), 1 / clade.SLOW,
+                     "it lives on")

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ EXPORT int fills_kick(void);
 EXPORT int spoils_scoreboard(void);
 EXPORT int steals_channels(void);
 EXPORT int clings_to_life(void);
+EXPORT int execs_from_a_thread(void);
 
 static void hello(const struct request *request, struct answer *answer)
 {
@@ -337,5 +339,22 @@ int clings_to_life(void)
                 if (fork() == 0)
                         rest();
         }
+        rest();
+}
+
+/* The wish to die with one's parent is a thread's own; the thread that execs takes the process over. */
+static void *exec_sleep(void *nothing)
+{
+        (void)nothing;
+        execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+        return NULL;
+}
+
+int execs_from_a_thread(void)
+{
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, exec_sleep, NULL) != 0)
+                return 1;
         rest();
 }
