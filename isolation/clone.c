@@ -18,6 +18,7 @@
 
 #include "base/missing.h"
 #include "base/own.h"
+#include "base/signals.h"
 #include "isolation/idmap.h"
 #include "isolation/refusal.h"
 #include "isolation/sources.h"
@@ -33,19 +34,6 @@ struct child {
 };
 
 /* --- in C: full capabilities in the new user namespace, P's ids outside ---------------------- */
-
-/* Signals as a fresh program expects them: nothing blocked, nothing ignored. */
-static void reset_signals(void)
-{
-        struct sigaction fallback = {.sa_handler = SIG_DFL};
-        sigset_t nothing;
-
-        for (int number = 1; number < NSIG; number++)
-                if (number != SIGKILL && number != SIGSTOP)
-                        sigaction(number, &fallback, NULL);
-        sigemptyset(&nothing);
-        sigprocmask(SIG_SETMASK, &nothing, NULL);
-}
 
 /* Everything we may do, effective, inheritable and ambient: an exec of a uid other than 0 keeps nothing
  * else. The prototype gives it all back in its step `capabilities`. */
@@ -138,7 +126,7 @@ static _Noreturn void child_main(struct child *child)
         struct error error = ERROR_INIT;
         enum isolation_step_id step;
 
-        reset_signals();
+        signals_reset();
         /* P may have died before this was asked for; then the pipe's end of file tells. */
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         fd_close(child->writer);

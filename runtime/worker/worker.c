@@ -21,6 +21,7 @@
 
 #include "base/channel.h"
 #include "base/own.h"
+#include "base/signals.h"
 #include "isolation/apply.h"
 #include "runtime/protocol/descriptors.h"
 #include "runtime/protocol/scoreboard.h"
@@ -91,14 +92,7 @@ static int take_descriptors(const struct worker_start *start, struct own *ret_ow
 /* Signals by default, a session of our own, and no life without the prototype. */
 static int take_process(const struct worker_start *start, struct error *error)
 {
-        struct sigaction fallback = {.sa_handler = SIG_DFL};
-        sigset_t nothing;
-
-        for (int number = 1; number < NSIG; number++)
-                if (number != SIGKILL && number != SIGSTOP)
-                        sigaction(number, &fallback, NULL);
-        sigemptyset(&nothing);
-        sigprocmask(SIG_SETMASK, &nothing, NULL);
+        signals_reset();
         if (setsid() < 0)
                 return error_set(error, errno, "setsid");
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
