@@ -10,11 +10,7 @@
 #include "isolation/apply.h"
 #include "runtime/protocol/launch.h"
 #include "runtime/protocol/messages.h"
-
-/* What a module's hook writes its failure into (opaque in the module API). */
-struct clade_failure {
-        struct error error;
-};
+#include "runtime/worker/worker.h"
 
 /* One worker, from its clone until it has been reaped. Empty: pid is 0. */
 struct child {

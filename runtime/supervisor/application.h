@@ -153,6 +153,9 @@ void application_worker_ready(struct application *application);
 void application_worker_failed(struct application *application, unsigned step,
                                const struct error *error);
 
+/* start.c: everything up to a prototype on its way. *ret_step is 0 or the step that failed. */
+int application_start(struct application *application, unsigned *ret_step, struct error *error);
+
 /* incarnation.c */
 int incarnation_start(struct application *application, unsigned *ret_step, struct error *error);
 /* Reaps the prototype, which is dead or killed, and lets go of all that was its. *ret_end says how it ended;

@@ -26,7 +26,6 @@
 #include "runtime/protocol/descriptors.h"
 #include "runtime/protocol/scoreboard.h"
 #include "runtime/protocol/steps.h"
-#include "runtime/prototype/prototype.h"
 
 #define LISTENERS_MAX 256
 

@@ -7,6 +7,11 @@
 #include "clade/module.h"
 #include "isolation/plan.h"
 
+/* What a module's hook writes its failure into (opaque in the module API). */
+struct clade_failure {
+        struct error error;
+};
+
 /* What a worker tells its prototype before it hands over, on a pipe that closes with the exec or just
  * before the application's code is called. */
 struct worker_word {
