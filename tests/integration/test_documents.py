@@ -79,8 +79,8 @@ def test_python_without_a_framework_and_a_directory_to_write_to(place):
     owner = outside(place, path, "writer")
     if place.root:
         os.chown(data, owner, owner)
-    else:
-        assert owner == place.who.uid
+    elif owner != place.who.uid:
+        data.chmod(0o777)  # an id of our subordinate range, which we cannot give files to
     place.start(path).wait_ready("writer")
     clade.get(port)
     assert (data / "visits").read_text() == "x" and (data / "visits").stat().st_uid == owner

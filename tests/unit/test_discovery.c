@@ -339,21 +339,23 @@ static _Noreturn void discover_without_namespaces(const char *uid)
 }
 
 /* Gives the child its ids, in a user namespace of its own, and lets it go on. */
-static void map_ids(pid_t pid, const char *map)
+static void map_ids(pid_t pid, unsigned inside, unsigned count)
 {
-        char path[64];
+        char path[64], map[64];
 
         if (geteuid() != 0) {
                 snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
                 cr_assert(write_file(path, "deny"));
         }
+        snprintf(map, sizeof(map), "%u %u %u\n", inside, geteuid(), count);
         snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
         cr_assert(write_file(path, map), "%s: %s", path, strerror(errno));
+        snprintf(map, sizeof(map), "%u %u %u\n", inside, getegid(), count);
         snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
         cr_assert(write_file(path, map), "%s: %s", path, strerror(errno));
 }
 
-static void check_without_namespaces(const char *map, const char *uid)
+static void check_without_namespaces(unsigned inside, unsigned count, const char *uid)
 {
         int unshared[2], mapped[2], status;
         char byte = 0;
@@ -371,7 +373,7 @@ static void check_without_namespaces(const char *map, const char *uid)
         }
         cr_assert_eq(read(unshared[0], &byte, 1), 1);
         if (byte)
-                map_ids(pid, map);
+                map_ids(pid, inside, count);
         cr_assert_eq(write(mapped[1], &byte, 1), 1);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         if (!byte)
@@ -383,25 +385,19 @@ Test(discovery, works_where_root_can_make_no_namespaces)
 {
         if (geteuid() != 0)
                 cr_skip_test("needs root, and the tests run as user %u", geteuid());
-        check_without_namespaces("0 0 65535\n", "65534");
+        check_without_namespaces(0, 65535, "65534");
 }
 
 Test(discovery, works_where_there_is_no_other_id_either)
 {
-        char map[32];
-
-        snprintf(map, sizeof(map), "0 %u 1\n", geteuid());
-        check_without_namespaces(map, "0");
+        check_without_namespaces(0, 1, "0");
 }
 
 Test(discovery, works_where_an_ordinary_user_can_make_no_namespaces)
 {
-        char map[32];
-
         if (geteuid() == 0)
                 become_ordinary();
-        snprintf(map, sizeof(map), "1234 %u 1\n", geteuid());
-        check_without_namespaces(map, "1234");
+        check_without_namespaces(1234, 1, "1234");
 }
 
 /* --- what is not a module's fault ----------------------------------------------------------------- */
