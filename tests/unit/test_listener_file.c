@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,7 +151,7 @@ Test(listener_file, a_race_for_the_directory_leads_nowhere, .timeout = 60)
         ground_init(&ground);
         pid = fork();
         if (pid == 0)
-                for (;;)
+                for (prctl(PR_SET_PDEATHSIG, SIGKILL);;)
                         renameat2(AT_FDCWD, ground.run, AT_FDCWD, ground.link, RENAME_EXCHANGE);
         clock_gettime(CLOCK_MONOTONIC, &start);
         do {
