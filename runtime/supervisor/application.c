@@ -108,6 +108,7 @@ static bool begin(struct application *application)
         unsigned step;
 
         application->fault = (struct error)ERROR_INIT;
+        application->fault_step = 0;
         application->restart = false;
         if (application_start(application, &step, &error) < 0) {
                 incarnation_kill(application);
