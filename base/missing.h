@@ -10,13 +10,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Landlock: truncate is ABI 3 (6.2), TCP ABI 4 (6.7), device ioctl ABI 5 (6.10), scopes ABI 6 (6.12). */
+/* Landlock: moving between directories is ABI 2 (5.19), truncate ABI 3 (6.2), TCP ABI 4 (6.7), device ioctl
+ * ABI 5 (6.10), scopes ABI 6 (6.12), flags for the audit log ABI 7 (6.15). */
 #ifndef LANDLOCK_ACCESS_FS_REFER
 #define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
 #endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
+#endif
+
+/* A rule for a TCP port; in newer headers LANDLOCK_RULE_NET_PORT, of an enum, which nothing can ask for. */
+#define LANDLOCK_RULE_NET_PORT_4 2
+struct landlock_net_port_attr_4 {
+        uint64_t allowed_access;
+        uint64_t port; /* in the host's byte order */
+};
+
 #ifndef LANDLOCK_ACCESS_NET_BIND_TCP
 #define LANDLOCK_ACCESS_NET_BIND_TCP    (1ULL << 0)
 #define LANDLOCK_ACCESS_NET_CONNECT_TCP (1ULL << 1)
+#endif
+#ifndef LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF
+#define LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF  (1U << 0)
+#define LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON    (1U << 1)
+#define LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF (1U << 2)
 #endif
 #ifndef LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
 #define LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET (1ULL << 0)

@@ -54,13 +54,14 @@ void isolation_describe(const struct plan *plan, const struct isolation_report *
 }
 
 int isolation_confine_worker(const struct plan_filter *difference, int worker_ruleset,
-                             enum isolation_step_id *ret_step, struct error *error)
+                             uint32_t worker_flags, enum isolation_step_id *ret_step,
+                             struct error *error)
 {
         int r;
 
         *ret_step = STEP_LANDLOCK;
         if (worker_ruleset >= 0) {
-                r = landlock_enter(worker_ruleset, error);
+                r = landlock_enter(worker_ruleset, worker_flags, error);
                 if (r < 0)
                         return r;
         }
@@ -70,11 +71,8 @@ int isolation_confine_worker(const struct plan_filter *difference, int worker_ru
 
 void isolation_describe_worker(const struct plan *plan, const struct isolation_report *report)
 {
-        const struct plan_landlock *domain = &plan->worker_domain;
-
         report_step(report, "landlock");
-        if (domain->handled_fs || domain->handled_net || domain->scoped)
-                report_call(report, "landlock_restrict_self", "ruleset");
+        landlock_describe_enter(&plan->worker_domain, report);
         report_step(report, "seccomp");
         if (plan->worker_filter.length > 0)
                 report_call(report, "seccomp", "SECCOMP_SET_MODE_FILTER, 0, %zu instructions (%s)",

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "isolation/plan.h"
@@ -21,8 +22,9 @@ struct isolation {
         const int *sources; /* plan->source_count descriptors: detached trees (open_tree(2)) */
         int tether;         /* a pipe whose writer is the process that we must not outlive, or -1 */
 
-        int root;           /* the new root, while it is assembled */
-        int worker_ruleset; /* the Landlock ruleset that each worker enters; -1: none */
+        int root;              /* the new root, while it is assembled */
+        int worker_ruleset;    /* the Landlock ruleset that each worker enters; -1: none */
+        uint32_t worker_flags; /* and with which flags */
 };
 
 /* Names for people and exit statuses for parents. They are part of the interface: they stand in
@@ -74,9 +76,10 @@ void isolation_describe(const struct plan *plan, const struct isolation_report *
 
 /* The locks that a worker adds to what it inherits: its own Landlock domain, its difference filter.
  * Called in the worker, before any code of a tenant. `difference` is a copy of plan->worker_filter that
- * outlived the plan; worker_ruleset is what isolation_apply left in struct isolation. */
+ * outlived the plan; ruleset and flags are what isolation_apply left in struct isolation. */
 int isolation_confine_worker(const struct plan_filter *difference, int worker_ruleset,
-                             enum isolation_step_id *ret_step, struct error *error);
+                             uint32_t worker_flags, enum isolation_step_id *ret_step,
+                             struct error *error);
 void isolation_describe_worker(const struct plan *plan, const struct isolation_report *report);
 
 /* "pivot", or NULL for a number that is no step. */

@@ -98,14 +98,62 @@ static void filter_fields(struct codec *codec, struct plan_filter *filter)
                 refuse(codec);
 }
 
+static void rule_fields(struct codec *codec, struct plan_landlock_rule *rule, uint64_t handled)
+{
+        codec_string(codec, &rule->path);
+        codec_u64(codec, &rule->allowed);
+        if (!rule->path || (strcmp(rule->path, "/") != 0 && !plan_target_valid(rule->path)) ||
+            !rule->allowed || rule->allowed & ~handled)
+                refuse(codec);
+}
+
+static void port_fields(struct codec *codec, struct plan_landlock_port *port, uint64_t handled)
+{
+        codec_u32(codec, &port->port);
+        codec_u64(codec, &port->allowed);
+        if (port->port > UINT16_MAX || !port->allowed || port->allowed & ~handled)
+                refuse(codec);
+}
+
 static void landlock_fields(struct codec *codec, struct plan_landlock *landlock)
 {
         codec_u64(codec, &landlock->handled_fs);
         codec_u64(codec, &landlock->handled_net);
         codec_u64(codec, &landlock->scoped);
-        codec_u64(codec, &landlock->root_allowed);
-        if (landlock->root_allowed & ~landlock->handled_fs)
+        if (CODEC_ARRAY(codec, &landlock->rules, &landlock->rule_count))
+                for (size_t i = 0; i < landlock->rule_count; i++)
+                        rule_fields(codec, &landlock->rules[i], landlock->handled_fs);
+        if (CODEC_ARRAY(codec, &landlock->ports, &landlock->port_count))
+                for (size_t i = 0; i < landlock->port_count; i++)
+                        port_fields(codec, &landlock->ports[i], landlock->handled_net);
+        codec_u32(codec, &landlock->flags);
+}
+
+static void capability_fields(struct codec *codec, struct plan_capabilities *capabilities)
+{
+        codec_u64(codec, &capabilities->inheritable);
+        codec_u64(codec, &capabilities->ambient);
+        codec_u64(codec, &capabilities->bounding);
+        if (capabilities->ambient & ~capabilities->inheritable)
                 refuse(codec);
+}
+
+static void scheduling_fields(struct codec *codec, struct plan_scheduling *scheduling)
+{
+        codec_bool(codec, &scheduling->set_nice);
+        codec_bool(codec, &scheduling->set_oom_score);
+        codec_u32(codec, &scheduling->nice);
+        codec_u32(codec, &scheduling->oom_score);
+        if (CODEC_ARRAY(codec, &scheduling->cpus, &scheduling->cpu_words))
+                for (size_t i = 0; i < scheduling->cpu_words; i++)
+                        codec_u64(codec, &scheduling->cpus[i]);
+}
+
+static void clock_fields(struct codec *codec, struct plan_clocks *clocks)
+{
+        codec_bool(codec, &clocks->set);
+        codec_u64(codec, &clocks->monotonic);
+        codec_u64(codec, &clocks->boottime);
 }
 
 void plan_fields(struct codec *codec, struct plan *plan)
@@ -114,6 +162,12 @@ void plan_fields(struct codec *codec, struct plan *plan)
         identity_fields(codec, &plan->identity);
         codec_bool(codec, &plan->privileged);
         codec_string(codec, &plan->hostname);
+        codec_bool(codec, &plan->loopback);
+        codec_bool(codec, &plan->keyring);
+        codec_bool(codec, &plan->undumpable);
+        clock_fields(codec, &plan->clocks);
+        scheduling_fields(codec, &plan->scheduling);
+        capability_fields(codec, &plan->capabilities);
         codec_bool(codec, &plan->root);
         codec_u64(codec, &plan->root_size);
         codec_u64(codec, &plan->root_inodes);
@@ -128,6 +182,7 @@ void plan_fields(struct codec *codec, struct plan *plan)
                         rlimit_fields(codec, &plan->rlimits[i]);
         codec_u32(codec, &plan->landlock_abi);
         landlock_fields(codec, &plan->prototype_domain);
+        landlock_fields(codec, &plan->configured_domain);
         landlock_fields(codec, &plan->worker_domain);
         if (CODEC_ARRAY(codec, &plan->prototype_filters, &plan->prototype_filter_count))
                 for (size_t i = 0; i < plan->prototype_filter_count; i++) {

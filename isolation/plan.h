@@ -85,10 +85,51 @@ struct plan_filter {
         char *text;    /* for people; does not cross the exec */
 };
 
-/* One Landlock domain. Rights that are handled are refused, apart from `root_allowed` beneath "/". */
+/* One Landlock domain (landlock(7)): what is handled is refused, apart from what rules and ports allow.
+ *
+ * A rule's path is opened when the step runs: inside the new root, after the pivot; where there is no new
+ * root, on the host. It leads through no symlink: whoever makes a plan resolves them, and one that has
+ * come to be since is refused. Rights that mean nothing for a file are left out where the path is one. */
+struct plan_landlock_rule {
+        char *path;       /* plan_target_valid, or "/" */
+        uint64_t allowed; /* LANDLOCK_ACCESS_FS_*, beneath it: not empty, a subset of handled_fs */
+};
+
+struct plan_landlock_port {
+        uint32_t port;    /* TCP; 0 is the kernel's choice of a port to bind */
+        uint64_t allowed; /* LANDLOCK_ACCESS_NET_*: not empty, a subset of handled_net */
+};
+
 struct plan_landlock {
         uint64_t handled_fs, handled_net, scoped;
-        uint64_t root_allowed; /* a subset of handled_fs */
+        struct plan_landlock_rule *rules;
+        size_t rule_count;
+        struct plan_landlock_port *ports;
+        size_t port_count;
+        uint32_t
+                flags; /* LANDLOCK_RESTRICT_SELF_*: what of its refusals the host's audit log gets */
+};
+
+/* What is kept of the capabilities in the application's own user namespace, by number of the bit
+ * (capabilities(7)). Permitted and effective are the ambient ones. */
+struct plan_capabilities {
+        uint64_t inheritable, ambient, bounding;
+};
+
+/* What the cloning process sets for its clone, as it may have a privilege that nobody inside has. All of
+ * it is inherited by whatever comes after. */
+struct plan_scheduling {
+        bool set_nice, set_oom_score;
+        uint32_t nice;      /* an int32_t: -20 to 19 (setpriority(2)) */
+        uint32_t oom_score; /* an int32_t: -1000 to 1000 (proc_pid_oom_score_adj(5)) */
+        uint64_t *cpus;     /* a mask of 64 processors in each word (sched_setaffinity(2)) */
+        size_t cpu_words;   /* 0: left alone */
+};
+
+/* What the clocks of a time namespace show beyond the host's (time_namespaces(7)). */
+struct plan_clocks {
+        bool set;
+        uint64_t monotonic, boottime; /* int64_t, seconds */
 };
 
 struct plan {
@@ -96,6 +137,12 @@ struct plan {
         struct plan_identity identity;
         bool privileged; /* the supervisor may open mounts itself (CAP_SYS_ADMIN over its own) */
         char *hostname;  /* NULL: left alone */
+        bool loopback;   /* "lo" of the network namespace is brought up */
+        bool keyring;    /* a session keyring of its own (session-keyring(7)) */
+        bool undumpable; /* where nothing else keeps workers from each other's memory */
+        struct plan_clocks clocks;
+        struct plan_scheduling scheduling;
+        struct plan_capabilities capabilities;
 
         bool root; /* there is a new root; otherwise no entries, and the host's tree stays */
         uint64_t root_size, root_inodes; /* of the tmpfs that the root is assembled on */
@@ -108,7 +155,9 @@ struct plan {
         size_t rlimit_count;
 
         uint32_t landlock_abi; /* of the kernel that it was made for; 0: none */
-        struct plan_landlock prototype_domain, worker_domain;
+        /* The prototype enters two, one within the other: what follows from the rest of the plan, and what
+         * the configuration says besides. Each worker enters one more. Any of them may be empty. */
+        struct plan_landlock prototype_domain, configured_domain, worker_domain;
         /* The prototype installs its filters in this order; a worker inherits them and adds its own. */
         struct plan_filter *prototype_filters;
         size_t prototype_filter_count;
@@ -117,7 +166,7 @@ struct plan {
 
 /* Names every field, in either direction. Decoding checks what the steps rely on: known kinds, sources
  * within bounds, targets that are absolute and clean, programs of a sane length (those of the prototype
- * not empty), rights allowed among those handled. Encoding refuses the same with -EBADMSG. */
+ * not empty), rights allowed among those handled, ambient capabilities among the inheritable ones. Encoding refuses the same with -EBADMSG. */
 void plan_fields(struct codec *codec, struct plan *plan);
 
 /* An absolute path without "." or ".." parts, doubled or trailing slashes. "/" itself is not one. */

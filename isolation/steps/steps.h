@@ -44,7 +44,9 @@ STEP_FUNCTIONS(seccomp);
 #undef STEP_FUNCTIONS
 
 /* One worker's part of the last two. */
-int landlock_enter(int ruleset, struct error *error);
+int landlock_enter(int ruleset, uint32_t flags, struct error *error);
+void landlock_describe_enter(const struct plan_landlock *domain,
+                             const struct isolation_report *report);
 int seccomp_install(const struct plan_filter *filter, struct error *error);
 
 /* What isolation_clone does before all that, for the report. */

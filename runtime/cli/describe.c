@@ -214,17 +214,18 @@ json_t *describe_launch(const struct launch *launch, const struct config_applica
         json_t *object = describe_application(launch, application, show_environment);
         json_t *isolation;
 
-        isolation =
-                json_pack("{s:s, s:s, s:o, s:o, s:s?, s:o, s:o, s:{s:I, s:o, s:o}, s:{s:o, s:o}}",
-                          "level", describe_level(&plan->identity), "privilege",
-                          plan->privileged ? "administrator" : "none", "namespaces",
-                          describe_namespaces(plan->namespaces), "identity",
-                          describe_identity(&plan->identity), "hostname", plan->hostname, "root",
-                          describe_root(plan), "limits", describe_rlimits(plan), "landlock", "abi",
-                          (json_int_t)plan->landlock_abi, "prototype",
-                          describe_landlock(&plan->prototype_domain), "worker",
-                          describe_landlock(&plan->worker_domain), "seccomp", "prototype",
-                          describe_filters(plan), "worker", describe_filter(&plan->worker_filter));
+        isolation = json_pack(
+                "{s:s, s:s, s:o, s:o, s:s?, s:o, s:o, s:{s:I, s:o, s:o, s:o}, s:{s:o, s:o}}",
+                "level", describe_level(&plan->identity), "privilege",
+                plan->privileged ? "administrator" : "none", "namespaces",
+                describe_namespaces(plan->namespaces), "identity",
+                describe_identity(&plan->identity), "hostname", plan->hostname, "root",
+                describe_root(plan), "limits", describe_rlimits(plan), "landlock", "abi",
+                (json_int_t)plan->landlock_abi, "prototype",
+                describe_landlock(&plan->prototype_domain), "configured",
+                describe_landlock(&plan->configured_domain), "worker",
+                describe_landlock(&plan->worker_domain), "seccomp", "prototype",
+                describe_filters(plan), "worker", describe_filter(&plan->worker_filter));
         json_object_update(object, isolation);
         json_object_set_new(object, "steps", describe_steps(plan, isolation_describe));
         json_object_set_new(object, "worker_steps",

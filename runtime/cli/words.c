@@ -59,26 +59,59 @@ json_t *describe_attributes(uint64_t attributes)
         return words(attributes, table, COUNT(table));
 }
 
+static const struct word landlock_fs[] = {
+        {LANDLOCK_ACCESS_FS_EXECUTE, "execute"},
+        {LANDLOCK_ACCESS_FS_WRITE_FILE, "write_file"},
+        {LANDLOCK_ACCESS_FS_READ_FILE, "read_file"},
+        {LANDLOCK_ACCESS_FS_READ_DIR, "read_dir"},
+        {LANDLOCK_ACCESS_FS_REMOVE_DIR, "remove_dir"},
+        {LANDLOCK_ACCESS_FS_REMOVE_FILE, "remove_file"},
+        {LANDLOCK_ACCESS_FS_MAKE_CHAR, "make_char"},
+        {LANDLOCK_ACCESS_FS_MAKE_DIR, "make_dir"},
+        {LANDLOCK_ACCESS_FS_MAKE_REG, "make_reg"},
+        {LANDLOCK_ACCESS_FS_MAKE_SOCK, "make_sock"},
+        {LANDLOCK_ACCESS_FS_MAKE_FIFO, "make_fifo"},
+        {LANDLOCK_ACCESS_FS_MAKE_BLOCK, "make_block"},
+        {LANDLOCK_ACCESS_FS_MAKE_SYM, "make_sym"},
+        {LANDLOCK_ACCESS_FS_REFER, "refer"},
+        {LANDLOCK_ACCESS_FS_TRUNCATE, "truncate"},
+        {LANDLOCK_ACCESS_FS_IOCTL_DEV, "ioctl_dev"},
+};
+
+static const struct word landlock_net[] = {
+        {LANDLOCK_ACCESS_NET_BIND_TCP, "bind"},
+        {LANDLOCK_ACCESS_NET_CONNECT_TCP, "connect"},
+};
+
 json_t *describe_landlock(const struct plan_landlock *domain)
 {
-        static const struct word fs[] = {
-                {LANDLOCK_ACCESS_FS_REFER, "refer"},
-                {LANDLOCK_ACCESS_FS_MAKE_BLOCK, "make-block"},
-        };
-        static const struct word net[] = {
-                {LANDLOCK_ACCESS_NET_BIND_TCP, "bind-tcp"},
-                {LANDLOCK_ACCESS_NET_CONNECT_TCP, "connect-tcp"},
-        };
         static const struct word scopes[] = {
-                {LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, "abstract-unix-sockets"},
-                {LANDLOCK_SCOPE_SIGNAL, "signals"},
+                {LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, "abstract_unix"},
+                {LANDLOCK_SCOPE_SIGNAL, "signal"},
         };
+        static const struct word flags[] = {
+                {LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF, "log_same_exec_off"},
+                {LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON, "log_new_exec_on"},
+                {LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF, "log_subdomains_off"},
+        };
+        json_t *rules = json_array(), *ports = json_array();
 
-        return json_pack("{s:o, s:o, s:o, s:o}", "handled_fs",
-                         words(domain->handled_fs, fs, COUNT(fs)), "allowed_below_root",
-                         words(domain->root_allowed, fs, COUNT(fs)), "handled_net",
-                         words(domain->handled_net, net, COUNT(net)), "scoped",
-                         words(domain->scoped, scopes, COUNT(scopes)));
+        for (size_t i = 0; i < domain->rule_count; i++)
+                json_array_append_new(rules, json_pack("{s:s, s:o}", "path", domain->rules[i].path,
+                                                       "allowed",
+                                                       words(domain->rules[i].allowed, landlock_fs,
+                                                             COUNT(landlock_fs))));
+        for (size_t i = 0; i < domain->port_count; i++)
+                json_array_append_new(ports, json_pack("{s:I, s:o}", "port",
+                                                       (json_int_t)domain->ports[i].port, "allowed",
+                                                       words(domain->ports[i].allowed, landlock_net,
+                                                             COUNT(landlock_net))));
+        return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "handled_fs",
+                         words(domain->handled_fs, landlock_fs, COUNT(landlock_fs)), "rules", rules,
+                         "handled_net",
+                         words(domain->handled_net, landlock_net, COUNT(landlock_net)), "ports",
+                         ports, "scoped", words(domain->scoped, scopes, COUNT(scopes)), "flags",
+                         words(domain->flags, flags, COUNT(flags)));
 }
 
 static json_t *limit(uint64_t value)

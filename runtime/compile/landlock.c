@@ -55,7 +55,12 @@ int compile_landlock(struct compilation *compilation, int abi, struct error *err
         if (abi >= 2) {
                 /* Files may be moved between directories as before: allowed beneath "/". */
                 worker->handled_fs = LANDLOCK_ACCESS_FS_REFER;
-                worker->root_allowed = LANDLOCK_ACCESS_FS_REFER;
+                worker->rules = arena_alloc(compilation->arena, sizeof(*worker->rules));
+                if (!worker->rules ||
+                    !(worker->rules->path = arena_strdup(compilation->arena, "/")))
+                        return error_set(error, ENOMEM, "Landlock rules");
+                worker->rules->allowed = LANDLOCK_ACCESS_FS_REFER;
+                worker->rule_count = 1;
         } else {
                 /* Block devices cannot be made without capabilities anyway. ABI 1 cannot allow moving
                  * files between directories: link and rename across them answer EXDEV here. */

@@ -45,9 +45,9 @@ static void lower_limits(struct plan_rlimit *limits)
         }
 }
 
-/* Every right that this kernel knows is refused, apart from reading; loading a library needs no
- * more. No rule for TCP means none at all. */
-static struct plan_landlock read_only_domain(int abi)
+/* Every right that this kernel knows is refused, apart from reading, which `rule` allows; loading a
+ * library needs no more. No rule for TCP means none at all. */
+static struct plan_landlock read_only_domain(int abi, struct plan_landlock_rule *rule)
 {
         struct plan_landlock domain = {.handled_fs = 0};
         unsigned rights = abi >= 5 ? 16 : abi >= 3 ? 15 : abi == 2 ? 14 : 13;
@@ -56,7 +56,9 @@ static struct plan_landlock read_only_domain(int abi)
                 return domain;
         /* They are numbered without gaps (linux/landlock.h). */
         domain.handled_fs = (1ull << rights) - 1;
-        domain.root_allowed = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+        rule->allowed = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+        domain.rules = rule;
+        domain.rule_count = 1;
         if (abi >= 4)
                 domain.handled_net = LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP;
         if (abi >= 6)
@@ -93,10 +95,12 @@ int sandbox_enter(struct error *error)
                 .length = filter_build(program, getpid()),
         };
         struct plan_rlimit limits[ARRAY_SIZE(wanted_limits)];
+        char root[] = "/";
+        struct plan_landlock_rule beneath_root = {.path = root};
         struct plan plan = {
                 .rlimits = limits,
                 .rlimit_count = ARRAY_SIZE(limits),
-                .prototype_domain = read_only_domain(landlock_abi()),
+                .prototype_domain = read_only_domain(landlock_abi(), &beneath_root),
                 .prototype_filters = &filter,
                 .prototype_filter_count = 1,
         };

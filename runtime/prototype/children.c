@@ -66,6 +66,7 @@ static _Noreturn void become_worker(struct prototype *prototype, uint32_t slot,
                 .scoreboard = PROTOTYPE_FD_SCOREBOARD,
                 .kick = PROTOTYPE_FD_KICK,
                 .ruleset = prototype->isolation.worker_ruleset,
+                .ruleset_flags = prototype->isolation.worker_flags,
         };
 
         if (!listeners)

@@ -135,7 +135,8 @@ static unsigned worker_steps(const struct worker_start *start, struct clade_work
 
         if (take_process(start, error) < 0 || take_slot(start, own, error) < 0)
                 return STEP_WORKER;
-        if (isolation_confine_worker(start->difference, own->ruleset, &step, error) < 0)
+        if (isolation_confine_worker(start->difference, own->ruleset, start->ruleset_flags, &step,
+                                     error) < 0)
                 return step;
         if (own->ruleset >= 0)
                 fd_close(TAKE_FD(own->ruleset));

@@ -37,7 +37,8 @@ struct worker_start {
         int handshake;
         int scoreboard;
         int kick;
-        int ruleset; /* -1: none */
+        int ruleset;            /* -1: none */
+        uint32_t ruleset_flags; /* of its landlock_restrict_self */
 };
 
 /* In a fresh clone of the prototype. Never returns. */

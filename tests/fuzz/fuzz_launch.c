@@ -18,6 +18,16 @@ static void require(bool holds)
                 abort();
 }
 
+static void check_domain(const struct plan_landlock *domain)
+{
+        for (size_t i = 0; i < domain->rule_count; i++) {
+                require(domain->rules[i].path && domain->rules[i].path[0] == '/');
+                require(!(domain->rules[i].allowed & ~domain->handled_fs));
+        }
+        for (size_t i = 0; i < domain->port_count; i++)
+                require(domain->ports[i].port <= UINT16_MAX);
+}
+
 static void check_plan(const struct plan *plan)
 {
         for (size_t i = 0; i < plan->source_count; i++)
@@ -33,6 +43,11 @@ static void check_plan(const struct plan *plan)
         for (size_t i = 0; i < plan->prototype_filter_count; i++)
                 require(plan->prototype_filters[i].length > 0 && plan->prototype_filters[i].name);
         require(plan->worker_filter.length <= BPF_MAXINSNS);
+        check_domain(&plan->prototype_domain);
+        check_domain(&plan->configured_domain);
+        check_domain(&plan->worker_domain);
+        for (size_t i = 0; i < plan->scheduling.cpu_words; i++)
+                require(plan->scheduling.cpus != NULL);
 }
 
 static void check(const uint8_t *data, size_t size)

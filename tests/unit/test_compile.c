@@ -396,12 +396,14 @@ Test(compile, landlock_by_abi)
                 {6, 3, 3, 0, 0},
                 {9, 3, 3, 0, 0},
         };
+        struct arena arena = {.chunks = NULL};
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 struct plan plan = {.namespaces = 0};
                 struct compilation compilation = {
                         .application = &fixture.application,
                         .plan = &plan,
+                        .arena = &arena,
                 };
 
                 fixture.application.isolation.unix_clients = false;
@@ -413,7 +415,11 @@ Test(compile, landlock_by_abi)
                 cr_expect_eq(plan.worker_domain.handled_net, rows[i].net, "row %zu", i);
                 cr_expect_eq(plan.worker_domain.scoped, rows[i].scoped, "row %zu", i);
                 cr_expect_eq(plan.worker_domain.handled_fs, rows[i].worker_fs, "row %zu", i);
-                cr_expect_eq(plan.worker_domain.root_allowed, rows[i].allowed, "row %zu", i);
+                cr_expect_eq(plan.worker_domain.rule_count, rows[i].allowed != 0, "row %zu", i);
+                if (rows[i].allowed) {
+                        cr_expect_str_eq(plan.worker_domain.rules[0].path, "/");
+                        cr_expect_eq(plan.worker_domain.rules[0].allowed, rows[i].allowed);
+                }
                 /* Any worker's domain must be one: a ruleset that handles nothing is refused. */
                 cr_expect(plan.worker_domain.handled_fs || plan.worker_domain.handled_net ||
                           plan.worker_domain.scoped);
@@ -421,6 +427,7 @@ Test(compile, landlock_by_abi)
                 cr_expect_eq(compile_landlock(&compilation, rows[i].abi, &fixture.error),
                              rows[i].abi >= 4 ? 0 : -EOPNOTSUPP, "row %zu", i);
         }
+        arena_finish(&arena);
 }
 
 /* Nothing else keeps one worker from reading another. */
@@ -436,8 +443,10 @@ Test(compile, no_start_without_landlock)
 
 Test(compile, the_hosts_network_is_left_open)
 {
+        struct arena arena = {.chunks = NULL};
         struct plan plan = {.namespaces = 0};
-        struct compilation compilation = {.application = &fixture.application, .plan = &plan};
+        struct compilation compilation = {
+                .application = &fixture.application, .plan = &plan, .arena = &arena};
 
         fixture.application.isolation.network = CONFIG_NETWORK_HOST;
         fixture.application.isolation.unix_clients = true;
@@ -445,4 +454,5 @@ Test(compile, the_hosts_network_is_left_open)
         cr_assert_eq(compile_landlock(&compilation, 6, &fixture.error), 0);
         cr_expect_eq(plan.prototype_domain.handled_net, 0);
         cr_expect_neq(plan.prototype_domain.scoped, 0);
+        arena_finish(&arena);
 }

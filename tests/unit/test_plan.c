@@ -31,6 +31,9 @@ struct fixture {
         struct plan_rlimit rlimits[1];
         struct sock_filter program[2];
         struct plan_filter filters[1];
+        struct plan_landlock_rule rule;
+        struct plan_landlock_port port;
+        uint64_t cpus[2];
         char path[16], target[16], content[16], name[16];
 };
 
@@ -38,6 +41,8 @@ static void fill(struct fixture *f)
 {
         *f = (struct fixture){
                 .path = "/srv/x",
+                .port = {8080, 1},
+                .cpus = {1, 1ull << 63},
                 .target = "/usr/x",
                 .content = "hello",
                 .name = "profile",
@@ -53,6 +58,7 @@ static void fill(struct fixture *f)
                 .kind = PLAN_BIND, .target = f->target, .source = 1, .attributes = 7};
         f->rlimits[0] = (struct plan_rlimit){3, 100, 200};
         f->filters[0] = (struct plan_filter){f->name, f->program, 2, f->content};
+        f->rule = (struct plan_landlock_rule){f->path, 1};
         f->plan = (struct plan){
                 .namespaces = 0x7e020000,
                 .identity = {PLAN_IDS_DIRECT, true, {1, 100000, 1}, {2, 100001, 1}, 1, 2},
@@ -67,8 +73,11 @@ static void fill(struct fixture *f)
                 .rlimits = f->rlimits,
                 .rlimit_count = 1,
                 .landlock_abi = 7,
-                .prototype_domain = {3, 0, 0, 1},
-                .worker_domain = {1, 1, 3, 0},
+                .clocks = {true, 5, 6},
+                .scheduling = {true, true, (uint32_t)-5, 500, f->cpus, 2},
+                .capabilities = {3, 1, 7},
+                .prototype_domain = {3, 0, 0, &f->rule, 1, NULL, 0, 0},
+                .worker_domain = {0, 3, 3, NULL, 0, &f->port, 1, 5},
                 .prototype_filters = f->filters,
                 .prototype_filter_count = 1,
         };
@@ -120,6 +129,13 @@ Test(plan, comes_back_as_it_was)
         cr_expect_eq(plan.prototype_filters[0].program[0].k, 4);
         cr_expect_null(plan.prototype_filters[0].text, "texts stay with the supervisor");
         cr_expect_eq(plan.worker_filter.length, 0);
+        cr_expect_eq((int32_t)plan.scheduling.nice, -5);
+        cr_assert_eq(plan.scheduling.cpu_words, 2);
+        cr_expect_eq(plan.scheduling.cpus[1], 1ull << 63);
+        cr_assert_eq(plan.prototype_domain.rule_count, 1);
+        cr_expect_str_eq(plan.prototype_domain.rules[0].path, "/srv/x");
+        cr_assert_eq(plan.worker_domain.port_count, 1);
+        cr_expect_eq(plan.worker_domain.ports[0].port, 8080);
         /* Every field that is written twice is the same: none is read into the wrong place. */
         cr_assert_eq(encode(&plan, &again, &again_size), 0);
         cr_assert_eq(again_size, size);
@@ -169,7 +185,27 @@ static void nameless_filter(struct fixture *f)
 }
 static void rights_that_are_not_handled(struct fixture *f)
 {
-        f->plan.worker_domain.root_allowed = 2;
+        f->rule.allowed = 4;
+}
+static void a_rule_without_rights(struct fixture *f)
+{
+        f->rule.allowed = 0;
+}
+static void a_rule_that_climbs(struct fixture *f)
+{
+        strcpy(f->path, "/a/..");
+}
+static void a_port_that_is_none(struct fixture *f)
+{
+        f->port.port = 65536;
+}
+static void ports_that_are_not_handled(struct fixture *f)
+{
+        f->port.allowed = 4;
+}
+static void ambient_alone(struct fixture *f)
+{
+        f->plan.capabilities.ambient = 4;
 }
 
 /* What the steps rely on is refused by whoever writes a plan as by whoever reads one. */
@@ -190,6 +226,11 @@ Test(plan, nonsense_is_refused)
                 {"a filter that filters nothing", empty_filter},
                 {"a filter without a name", nameless_filter},
                 {"rights that are not handled", rights_that_are_not_handled},
+                {"a Landlock rule that allows nothing", a_rule_without_rights},
+                {"a Landlock rule with ..", a_rule_that_climbs},
+                {"a port above 65535", a_port_that_is_none},
+                {"network rights that are not handled", ports_that_are_not_handled},
+                {"an ambient capability that is not inheritable", ambient_alone},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
