@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "runtime/config/limits.h"
 #include "runtime/config/values.h"
 
 #define NAME_LENGTH_MAX 64 /* bytes; it becomes part of cgroup, file and host names */
@@ -135,6 +136,7 @@ static const struct key application_keys[] = {
         {"user", read_user, 0, NULL, NULL},
         {"group", read_group, 0, NULL, NULL},
         {"isolation", read_isolation, MEMBER(isolation), NULL, NULL},
+        {"limits", read_limits, MEMBER(limits), NULL, NULL},
 };
 
 static const struct schema application_schema = {

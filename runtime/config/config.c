@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/own.h"
+#include "runtime/config/limits.h"
 #include "runtime/config/schema.h"
 #include "runtime/config/syntax.h"
 #include "runtime/config/values.h"
@@ -119,6 +120,7 @@ static void application_finish(struct config_application *application)
         free(application->group);
         free(application->pointer);
         isolation_finish(&application->isolation);
+        limits_finish(&application->limits);
 }
 
 void config_finish(struct config *config)

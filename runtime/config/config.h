@@ -71,6 +71,26 @@ struct config_value {
         char **strings; /* NULL at the end */
 };
 
+#define CONFIG_CPUS_MAX 8192 /* as many as the kernel can be built for (CONFIG_NR_CPUS) */
+
+struct config_rlimit {
+        const char *name;  /* "RLIMIT_NOFILE" */
+        size_t index;      /* in the file's array, for later errors */
+        uint32_t resource; /* RLIMIT_* */
+        uint64_t soft, hard;
+};
+
+/* What an application may use up. What is not said is left to defaults (runtime/compile). */
+struct config_limits {
+        struct config_rlimit *rlimits; /* each resource once */
+        size_t rlimit_count;
+        bool has_nice, has_oom_score;
+        int32_t nice;      /* -20 .. 19 */
+        int32_t oom_score; /* -1000 .. 1000 */
+        uint64_t *cpus;    /* a mask, 64 in each word */
+        size_t cpu_words;  /* 0: any */
+};
+
 struct config_application {
         char *name;
         char *type; /* as written: "python 3" */
@@ -84,6 +104,7 @@ struct config_application {
         struct config_value *values;     /* the module's options, checked against the catalogue */
         size_t value_count;
         struct config_isolation isolation;
+        struct config_limits limits;
         char *pointer;
 };
 
