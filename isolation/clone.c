@@ -19,8 +19,10 @@
 #include "base/missing.h"
 #include "base/own.h"
 #include "base/signals.h"
+#include "isolation/clocks.h"
 #include "isolation/idmap.h"
 #include "isolation/refusal.h"
+#include "isolation/scheduling.h"
 #include "isolation/sources.h"
 #include "isolation/steps/steps.h"
 
@@ -113,6 +115,8 @@ static enum isolation_step_id child_steps(struct child *child, struct error *err
         /* End of file: P is gone or has given us up. */
         if (fd_read_full(child->go, &byte, 1) != 1)
                 _exit(STEP_ID_MAPS);
+        if (clocks_apply(&clone->plan->clocks, error) < 0)
+                return STEP_NAMESPACES;
         if (!clone->plan->privileged && sources_open(clone->plan, child->trees, error) < 0)
                 return STEP_SOURCES;
         if (take_identity(clone->plan, error) < 0)
@@ -163,15 +167,16 @@ static long clone_plain(uint64_t namespaces, int *ret_pidfd)
 static pid_t clone_child(struct child *child, int *ret_pidfd, struct error *error)
 {
         const struct plan *plan = child->clone->plan;
+        uint64_t namespaces = clocks_clone_flags(plan);
         struct clone_args args = {
-                .flags = plan->namespaces | CLONE_PIDFD,
+                .flags = namespaces | CLONE_PIDFD,
                 .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
                 .exit_signal = SIGCHLD,
         };
         long pid = syscall(SYS_clone3, &args, sizeof(args));
 
         if (pid < 0 && errno == ENOSYS)
-                pid = clone_plain(plan->namespaces, ret_pidfd);
+                pid = clone_plain(namespaces, ret_pidfd);
         if (pid == 0)
                 child_main(child);
         if (pid < 0)
@@ -203,8 +208,13 @@ static int clone_with_trees(const struct isolation_clone *clone, int *trees, pid
         if (pid < 0)
                 return pid;
 
-        *ret_step = STEP_ID_MAPS;
-        r = idmap_write(pid, &clone->plan->identity, error);
+        /* The clone waits, and has our ids: what we may do to ourselves we may do to it. */
+        *ret_step = STEP_LIMITS;
+        r = scheduling_set(pid, &clone->plan->scheduling, error);
+        if (r == 0) {
+                *ret_step = STEP_ID_MAPS;
+                r = idmap_write(pid, &clone->plan->identity, error);
+        }
         if (r == 0)
                 r = fd_write_full(writer, "", 1);
         if (r < 0) {
@@ -254,22 +264,12 @@ void clone_describe(const struct plan *plan, const struct isolation_report *repo
                 describe_sources(plan, report);
         report_step(report, "namespaces");
         report_call(report, "clone3", "%s",
-                    report_namespaces(plan->namespaces, words, sizeof(words)));
+                    report_namespaces(clocks_clone_flags(plan), words, sizeof(words)));
         report_call(report, "prctl", "PR_SET_PDEATHSIG, SIGKILL");
+        scheduling_describe(&plan->scheduling, report);
         report_step(report, "id-maps");
-        if (identity->method != PLAN_IDS_NONE) {
-                const char *how = identity->method == PLAN_IDS_HELPER ? "execve" : "write";
-                bool helper = identity->method == PLAN_IDS_HELPER;
-
-                if (identity->deny_groups)
-                        report_call(report, "write", "setgroups, \"deny\"");
-                report_call(report, how, "%s, \"%u %u %u\"", helper ? "newuidmap" : "uid_map",
-                            identity->uid_map.inside, identity->uid_map.outside,
-                            identity->uid_map.count);
-                report_call(report, how, "%s, \"%u %u %u\"", helper ? "newgidmap" : "gid_map",
-                            identity->gid_map.inside, identity->gid_map.outside,
-                            identity->gid_map.count);
-        }
+        idmap_describe(identity, report);
+        clocks_describe(&plan->clocks, report);
         if (!plan->privileged)
                 describe_sources(plan, report);
         report_step(report, "identity");

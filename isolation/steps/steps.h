@@ -5,17 +5,19 @@
  * What each one may rely on and must not yet do:
  *
  *   tether         Nothing yet. From here on we die with our supervisor.
- *   session        Out of the supervisor's session, so its terminal's signals are not ours.
- *   hostname       Needs the capabilities over the UTS namespace.
+ *   session        Out of the supervisor's session: its terminal's signals and its keys are not ours.
+ *   hostname       Needs the capabilities over the UTS and the network namespace.
  *   propagation    Before any mount: nothing that follows may be seen by the host.
  *   root           A tmpfs over "/", reached by its descriptor only; the process still sees the old root.
  *   entries        Everything that will be visible. Sources by descriptor, targets in the new root only.
  *   seal           The root's own tmpfs becomes read-only. Nothing may be created in it any more.
  *   pivot          The old root is gone. No path of the host means anything from here on.
  *   limits         Before the capabilities go, as raising needs one.
- *   capabilities   All five sets emptied and locked. No mount can be changed any more.
+ *   capabilities   All five sets emptied but for what is configured, and locked. By default no mount can be
+ *                  changed any more.
  *   no-new-privs   Needed by the two that follow.
- *   landlock       The prototype's own domain; and the ruleset that workers will enter, made beforehand.
+ *   landlock       The prototype's own domains, whose rules are opened in the new root; and the ruleset that
+ *                  workers will enter, made beforehand.
  *   seccomp        Last: what came before needs calls that the filter refuses.
  */
 #pragma once
