@@ -121,6 +121,10 @@ static enum isolation_step_id child_steps(struct child *child, struct error *err
                 return STEP_SOURCES;
         if (take_identity(clone->plan, error) < 0)
                 return STEP_IDENTITY;
+        if (clone->run) {
+                clone->run(clone->context, child->trees);
+                _exit(0);
+        }
         exec_program(child, error);
         return STEP_EXEC;
 }

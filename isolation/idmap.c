@@ -26,27 +26,60 @@ static int write_proc(pid_t pid, const char *name, const char *text, struct erro
                         error_remedy(error,
                                      "these ids are not ours to give: as root clade needs "
                                      "CAP_SETUID and CAP_SETGID and an id range that its own "
-                                     "user namespace maps (settings.id_range)");
+                                     "user namespace maps (settings.id_ranges)");
                 return -error->code;
         }
         return 0;
 }
 
+/* A map as the kernel wants it, one line for each extent. The kernel takes one write, so all of it goes in
+ * one. */
+#define MAP_TEXT_SIZE (PLAN_EXTENTS_MAX * sizeof("4294967295 4294967295 4294967295, "))
+
+static void format_map(const struct plan_id_map *map, const char *separator, char *text,
+                       size_t room)
+{
+        size_t used = 0;
+
+        text[0] = '\0';
+        for (size_t i = 0; i < map->count; i++) {
+                const struct plan_id_extent *extent = &map->extents[i];
+                int n = snprintf(text + used, room - used, "%s%u %u %u", i ? separator : "",
+                                 extent->inside, extent->outside, extent->count);
+
+                if (n < 0 || (size_t)n >= room - used)
+                        return;
+                used += (size_t)n;
+        }
+}
+
 static int write_map(pid_t pid, const char *name, const struct plan_id_map *map,
                      struct error *error)
 {
-        char text[64];
+        char text[MAP_TEXT_SIZE + 1];
 
-        snprintf(text, sizeof(text), "%u %u %u", map->inside, map->outside, map->count);
+        format_map(map, "\n", text, sizeof(text));
         return write_proc(pid, name, text, error);
+}
+
+/* The helper's pid and the map's numbers, each an argument of its own; they lie in `text`. */
+static void helper_arguments(pid_t pid, const struct plan_id_map *map, char *text, size_t room,
+                             char **arguments)
+{
+        char *rest = text;
+        int n = snprintf(text, room, "%d ", (int)pid);
+
+        format_map(map, " ", text + n, room - (size_t)n);
+        for (size_t i = 1; rest; i++)
+                arguments[i] = strsep(&rest, " ");
 }
 
 /* newuidmap and newgidmap know by subuid(5) what this user may map. They are set-uid programs of the
  * host's, trusted, and done within a millisecond or two; what they say goes into our error. */
 static int run_helper(char *program, pid_t pid, const struct plan_id_map *map, struct error *error)
 {
-        char numbers[4][16];
-        char *arguments[] = {program, numbers[0], numbers[1], numbers[2], numbers[3], NULL};
+        char text[MAP_TEXT_SIZE + 16];
+        char *arguments[3 + 3 * PLAN_EXTENTS_MAX] = {program};
         char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
         char *environment[] = {path, NULL};
         cleanup_fd int reader = -1, writer = -1;
@@ -57,10 +90,7 @@ static int run_helper(char *program, pid_t pid, const struct plan_id_map *map, s
         sigset_t nothing;
         pid_t helper;
 
-        snprintf(numbers[0], sizeof(numbers[0]), "%d", (int)pid);
-        snprintf(numbers[1], sizeof(numbers[1]), "%u", map->inside);
-        snprintf(numbers[2], sizeof(numbers[2]), "%u", map->outside);
-        snprintf(numbers[3], sizeof(numbers[3]), "%u", map->count);
+        helper_arguments(pid, map, text, sizeof(text), arguments);
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return error_set(error, errno, "pipe2");
         reader = fds[0];
@@ -87,8 +117,8 @@ static int run_helper(char *program, pid_t pid, const struct plan_id_map *map, s
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 return 0;
         said[strcspn(said, "\n")] = '\0';
-        error_set(error, EPERM, "%s of %u %u %u failed (it says: %s)", program, map->inside,
-                  map->outside, map->count, said);
+        format_map(map, ", ", text, sizeof(text));
+        error_set(error, EPERM, "%s of %.200s failed (it says: %s)", program, text, said);
         return error_remedy(error,
                             "look at /etc/subuid and /etc/subgid; the helpers must be set-uid "
                             "root and cannot work under no_new_privs");
@@ -116,4 +146,26 @@ int idmap_write(pid_t pid, const struct plan_identity *identity, struct error *e
                 return r;
         }
         return error_say(error, EINVAL, "unknown way to map ids (%u)", identity->method);
+}
+
+static void describe_map(const struct isolation_report *report, bool helper, const char *name,
+                         const struct plan_id_map *map)
+{
+        char text[MAP_TEXT_SIZE + 1];
+
+        format_map(map, helper ? " " : "\\n", text, sizeof(text));
+        report_call(report, helper ? "execve" : "write", "%s, \"%s\"", name, text);
+}
+
+void idmap_describe(const struct plan_identity *identity, const struct isolation_report *report)
+{
+        bool helper = identity->method == PLAN_IDS_HELPER;
+
+        if (identity->method == PLAN_IDS_NONE)
+                return;
+        /* newgidmap does the same by itself where the map calls for it. */
+        if (identity->deny_groups && !helper)
+                report_call(report, "write", "setgroups, \"deny\"");
+        describe_map(report, helper, helper ? "newuidmap" : "uid_map", &identity->uid_map);
+        describe_map(report, helper, helper ? "newgidmap" : "gid_map", &identity->gid_map);
 }

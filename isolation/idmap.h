@@ -5,6 +5,10 @@
 
 #include "base/error.h"
 #include "isolation/plan.h"
+#include "isolation/report.h"
 
 /* Writes the maps of `pid`, which waits and has not been reaped. */
 int idmap_write(pid_t pid, const struct plan_identity *identity, struct error *error);
+
+/* The calls that it makes. */
+void idmap_describe(const struct plan_identity *identity, const struct isolation_report *report);

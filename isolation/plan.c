@@ -30,22 +30,93 @@ static void refuse(struct codec *codec)
                 codec->error = -EBADMSG;
 }
 
+static bool extents_overlap(const struct plan_id_extent *a, const struct plan_id_extent *b)
+{
+        return ((uint64_t)a->inside < (uint64_t)b->inside + b->count &&
+                (uint64_t)b->inside < (uint64_t)a->inside + a->count) ||
+               ((uint64_t)a->outside < (uint64_t)b->outside + b->count &&
+                (uint64_t)b->outside < (uint64_t)a->outside + a->count);
+}
+
+/* The kernel would refuse the same, only later and with EINVAL for all of it. (uid_t)-1 is no id. */
+static bool map_valid(const struct plan_id_map *map)
+{
+        if (map->count > PLAN_EXTENTS_MAX)
+                return false;
+        for (size_t i = 0; i < map->count; i++) {
+                const struct plan_id_extent *extent = &map->extents[i];
+
+                if (extent->count == 0 || extent->count > UINT32_MAX - extent->inside ||
+                    extent->count > UINT32_MAX - extent->outside)
+                        return false;
+                for (size_t j = 0; j < i; j++)
+                        if (extents_overlap(extent, &map->extents[j]))
+                                return false;
+        }
+        return true;
+}
+
+bool plan_map_id(const struct plan_id_map *map, uint32_t inside, uint32_t *ret_outside)
+{
+        for (size_t i = 0; i < map->count; i++) {
+                const struct plan_id_extent *extent = &map->extents[i];
+
+                if (inside < extent->inside || inside - extent->inside >= extent->count)
+                        continue;
+                *ret_outside = extent->outside + (inside - extent->inside);
+                return true;
+        }
+        return false;
+}
+
+static uint32_t host_id(const struct plan_identity *identity, const struct plan_id_map *map,
+                        uint32_t id)
+{
+        if (identity->method != PLAN_IDS_NONE)
+                plan_map_id(map, id, &id);
+        return id;
+}
+
+uint32_t plan_host_uid(const struct plan_identity *identity)
+{
+        return host_id(identity, &identity->uid_map, identity->uid);
+}
+
+uint32_t plan_host_gid(const struct plan_identity *identity)
+{
+        return host_id(identity, &identity->gid_map, identity->gid);
+}
+
+static void extent_fields(struct codec *codec, struct plan_id_extent *extent)
+{
+        codec_u32(codec, &extent->inside);
+        codec_u32(codec, &extent->outside);
+        codec_u32(codec, &extent->count);
+}
+
 static void map_fields(struct codec *codec, struct plan_id_map *map)
 {
-        codec_u32(codec, &map->inside);
-        codec_u32(codec, &map->outside);
-        codec_u32(codec, &map->count);
+        if (CODEC_ARRAY(codec, &map->extents, &map->count))
+                for (size_t i = 0; i < map->count; i++)
+                        extent_fields(codec, &map->extents[i]);
 }
 
 static void identity_fields(struct codec *codec, struct plan_identity *identity)
 {
+        bool namespace;
+        uint32_t id;
+
         codec_u32(codec, &identity->method);
         codec_bool(codec, &identity->deny_groups);
         map_fields(codec, &identity->uid_map);
         map_fields(codec, &identity->gid_map);
         codec_u32(codec, &identity->uid);
         codec_u32(codec, &identity->gid);
-        if (identity->method > PLAN_IDS_HELPER)
+        namespace = identity->method != PLAN_IDS_NONE;
+        if (identity->method > PLAN_IDS_HELPER || !map_valid(&identity->uid_map) ||
+            !map_valid(&identity->gid_map) ||
+            (namespace && (!plan_map_id(&identity->uid_map, identity->uid, &id) ||
+                           !plan_map_id(&identity->gid_map, identity->gid, &id))))
                 refuse(codec);
 }
 
@@ -57,7 +128,11 @@ static void source_fields(struct codec *codec, struct plan_source *source)
         codec_u64(codec, &source->special);
         codec_u32(codec, &source->type);
         codec_bool(codec, &source->readable);
-        if (!source->path)
+        codec_u32(codec, &source->owner_map);
+        codec_u32(codec, &source->owner_uid);
+        codec_u32(codec, &source->owner_gid);
+        if (!source->path || source->owner_map > PLAN_OWNERS_TREE ||
+            (source->owner_map && (!source->owner_uid || !source->owner_gid)))
                 refuse(codec);
 }
 

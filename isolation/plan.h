@@ -25,9 +25,19 @@ enum plan_id_method {
         PLAN_IDS_HELPER, /* newuidmap(1) and newgidmap(1) write them, from subuid(5) */
 };
 
-struct plan_id_map {
+/* The ids [inside, inside + count) are [outside, outside + count) of the namespace above. */
+struct plan_id_extent {
         uint32_t inside, outside, count;
 };
+
+/* A map has at least one extent where there is a user namespace, and they overlap on neither side. */
+struct plan_id_map {
+        struct plan_id_extent *extents;
+        size_t count; /* at most PLAN_EXTENTS_MAX */
+};
+
+/* A map is one write of less than a page (user_namespaces(7)), and a line has up to 33 bytes. */
+#define PLAN_EXTENTS_MAX 124
 
 struct plan_identity {
         uint32_t method;  /* enum plan_id_method */
@@ -39,12 +49,20 @@ struct plan_identity {
 /* Something of the host's that becomes visible inside. It is opened before the root changes and is
  * known by its descriptor from then on; device and inode say what was promised, and whoever opens the
  * path compares. Each source belongs to exactly one PLAN_BIND entry: a tree is attached once. */
+enum plan_owner_map {
+        PLAN_OWNERS_KEPT, /* files belong to whom they belong on the disk */
+        PLAN_OWNERS_MOUNT, /* an idmapped mount: owner_uid and owner_gid are the application's ids there */
+        PLAN_OWNERS_TREE, /* the same for all that is mounted below, too */
+};
+
 struct plan_source {
         char *path; /* on the host, absolute */
         uint64_t device, inode;
-        uint64_t special; /* st_rdev of a device, else 0 */
-        uint32_t type;    /* S_IFMT bits */
-        bool readable;    /* the application's id must be able to read (and search) it: checked */
+        uint64_t special;   /* st_rdev of a device, else 0 */
+        uint32_t type;      /* S_IFMT bits */
+        bool readable;      /* the application's id must be able to read (and search) it: checked */
+        uint32_t owner_map; /* enum plan_owner_map */
+        uint32_t owner_uid, owner_gid; /* on the disk; never 0 where they are mapped */
 };
 
 /* What the new root is made of, in order. A parent directory must be there before what lies in it. The
@@ -168,6 +186,13 @@ struct plan {
  * within bounds, targets that are absolute and clean, programs of a sane length (those of the prototype
  * not empty), rights allowed among those handled, ambient capabilities among the inheritable ones. Encoding refuses the same with -EBADMSG. */
 void plan_fields(struct codec *codec, struct plan *plan);
+
+/* What an id inside is outside. False when the map does not have it. */
+bool plan_map_id(const struct plan_id_map *map, uint32_t inside, uint32_t *ret_outside);
+
+/* The application's own ids as the supervisor knows them: with a user namespace or without. */
+uint32_t plan_host_uid(const struct plan_identity *identity);
+uint32_t plan_host_gid(const struct plan_identity *identity);
 
 /* An absolute path without "." or ".." parts, doubled or trailing slashes. "/" itself is not one. */
 bool plan_target_valid(const char *target);

@@ -143,8 +143,7 @@ static int check_readable(int tree, const struct plan *plan, const struct plan_s
 {
         int mode = source->type == S_IFDIR ? R_OK | X_OK : R_OK;
         const struct plan_identity *identity = &plan->identity;
-        uint32_t uid =
-                identity->method == PLAN_IDS_NONE ? identity->uid : identity->uid_map.outside;
+        uint32_t uid = plan_host_uid(identity);
 
         if (!source->readable || faccessat(tree, "", mode, AT_EMPTY_PATH | AT_EACCESS) == 0)
                 return 0;

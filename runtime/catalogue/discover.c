@@ -31,19 +31,21 @@
 
 #define LADDER_MAX 3
 
-/* From the strongest to the weakest. How many there are. */
-static size_t build_ladder(struct plan plans[LADDER_MAX])
+/* From the strongest to the weakest. How many there are. The extents are those of their maps. */
+static size_t build_ladder(struct plan plans[LADDER_MAX], struct plan_id_extent extents[2])
 {
         bool root = geteuid() == 0;
-        uint32_t uid = root ? NOBODY : geteuid(), gid = root ? NOBODY : getegid();
         size_t count = 0;
+
+        extents[0] = (struct plan_id_extent){NOBODY, root ? NOBODY : geteuid(), 1};
+        extents[1] = (struct plan_id_extent){NOBODY, root ? NOBODY : getegid(), 1};
 
         plans[count++] = (struct plan){
                 .namespaces = ALL_NAMESPACES,
                 .identity = {.method = PLAN_IDS_DIRECT,
                              .deny_groups = !root,
-                             .uid_map = {NOBODY, uid, 1},
-                             .gid_map = {NOBODY, gid, 1},
+                             .uid_map = {&extents[0], 1},
+                             .gid_map = {&extents[1], 1},
                              .uid = NOBODY,
                              .gid = NOBODY},
         };
@@ -122,8 +124,9 @@ static int run_probes(const struct discover *discover, struct probes *probes, in
                       struct error *error)
 {
         uint64_t deadline = now_ms() + (uint64_t)discover->deadline_ms;
+        struct plan_id_extent extents[2];
         struct plan ladder[LADDER_MAX];
-        size_t steps = build_ladder(ladder);
+        size_t steps = build_ladder(ladder, extents);
 
         for (size_t step = 0; step < steps; step++) {
                 int r;

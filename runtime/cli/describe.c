@@ -13,10 +13,17 @@ static const char *describe_level(const struct plan_identity *identity)
         return identity->deny_groups ? "user" : "full";
 }
 
+/* In the words of the configuration, so that it can be written there. */
 static json_t *describe_map(const struct plan_id_map *map)
 {
-        return json_pack("{s:I, s:I, s:I}", "inside", (json_int_t)map->inside, "outside",
-                         (json_int_t)map->outside, "count", (json_int_t)map->count);
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < map->count; i++)
+                json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "container",
+                                                      (json_int_t)map->extents[i].inside, "host",
+                                                      (json_int_t)map->extents[i].outside, "size",
+                                                      (json_int_t)map->extents[i].count));
+        return list;
 }
 
 static json_t *describe_identity(const struct plan_identity *identity)
@@ -26,10 +33,11 @@ static json_t *describe_identity(const struct plan_identity *identity)
                 [PLAN_IDS_DIRECT] = "direct",
                 [PLAN_IDS_HELPER] = "newuidmap",
         };
-        json_t *object =
-                json_pack("{s:s, s:I, s:I, s:b}", "method", methods[identity->method], "uid",
-                          (json_int_t)identity->uid, "gid", (json_int_t)identity->gid,
-                          "setgroups_denied", identity->deny_groups);
+        json_t *object = json_pack(
+                "{s:s, s:I, s:I, s:I, s:I, s:b}", "method", methods[identity->method], "uid",
+                (json_int_t)identity->uid, "gid", (json_int_t)identity->gid, "host_uid",
+                (json_int_t)plan_host_uid(identity), "host_gid",
+                (json_int_t)plan_host_gid(identity), "setgroups_denied", identity->deny_groups);
 
         if (identity->method != PLAN_IDS_NONE) {
                 json_object_set_new(object, "uid_map", describe_map(&identity->uid_map));

@@ -106,6 +106,7 @@ static int namespaces(struct compilation *compilation, struct error *error)
                 .application = compilation->application,
                 .index = compilation->index,
                 .remember = compilation->compile->remember,
+                .arena = compilation->arena,
         };
         struct plan *plan = compilation->plan;
         int r;

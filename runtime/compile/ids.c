@@ -192,6 +192,18 @@ static int find_power(struct id_range *ret_range, enum power *ret_power,
         return r;
 }
 
+static int single_map(struct arena *arena, uint32_t inside, uint32_t outside,
+                      struct plan_id_map *ret_map, struct error *error)
+{
+        struct plan_id_extent *extent = arena_alloc(arena, sizeof(*extent));
+
+        if (!extent)
+                return error_set(error, ENOMEM, "id maps");
+        *extent = (struct plan_id_extent){inside, outside, 1};
+        *ret_map = (struct plan_id_map){extent, 1};
+        return 0;
+}
+
 int ids_assign(const struct ids_request *request, struct plan_identity *ret_identity,
                struct error *error)
 {
@@ -224,8 +236,12 @@ int ids_assign(const struct ids_request *request, struct plan_identity *ret_iden
                 identity.deny_groups = power == POWER_NONE;
                 identity.uid = application->uid;
                 identity.gid = application->gid;
-                identity.uid_map = (struct plan_id_map){application->uid, uid, 1};
-                identity.gid_map = (struct plan_id_map){application->gid, gid, 1};
+                r = single_map(request->arena, application->uid, uid, &identity.uid_map, error);
+                if (r == 0)
+                        r = single_map(request->arena, application->gid, gid, &identity.gid_map,
+                                       error);
+                if (r < 0)
+                        return r;
         }
         *ret_identity = identity;
         return 0;
@@ -233,10 +249,7 @@ int ids_assign(const struct ids_request *request, struct plan_identity *ret_iden
 
 bool ids_are_ours(const struct plan_identity *identity)
 {
-        uid_t outside =
-                identity->method == PLAN_IDS_NONE ? identity->uid : identity->uid_map.outside;
-
-        return outside == geteuid();
+        return plan_host_uid(identity) == geteuid();
 }
 
 enum path_links ids_links(const struct plan_identity *identity)

@@ -13,13 +13,15 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "isolation/plan.h"
+#include "runtime/compile/arena.h"
 #include "runtime/config/config.h"
 
 struct ids_request {
         const struct config *config;
         const struct config_application *application;
-        size_t index;  /* of the application in its configuration */
-        bool remember; /* false: say what it would be, write nothing (clade plan) */
+        size_t index;        /* of the application in its configuration */
+        bool remember;       /* false: say what it would be, write nothing (clade plan) */
+        struct arena *arena; /* for the maps */
 };
 
 /* Fills the identity: method, maps, ids inside and outside. */

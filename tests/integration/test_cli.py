@@ -149,7 +149,7 @@ def test_plan_says_everything_in_order(write):
     assert names.index("namespaces") < names.index("pivot") < names.index("capabilities")
     assert names.index("no-new-privs") < names.index("landlock") < names.index("seccomp")
     assert set(plan["namespaces"]) >= {"user", "mount", "pid", "network"}
-    assert plan["identity"]["uid_map"]["outside"] != 0
+    assert plan["identity"]["host_uid"] != 0
     targets = [entry["target"] for entry in plan["root"]["entries"]]
     assert targets.index("/dev") < targets.index("/dev/null") < targets.index("/usr")
     for entry in plan["root"]["entries"]:

@@ -128,7 +128,7 @@ def test_plan_is_json_and_keeps_secrets(place):
     assert list(plan["environment"]) == ["PASSWORD", "EMPTY"]
     assert plan["listeners"] == ["127.0.0.1:8000"]
     identity = plan["identity"]
-    assert identity["uid_map"]["count"] == 1 and identity["uid_map"]["outside"] != 0
+    assert identity["uid_map"][0]["size"] >= 1 and identity["host_uid"] != 0
     assert plan["level"] == ("full" if place.who.kind != "user" else plan["level"])
     names = [step["step"] for step in plan["steps"]]
     assert set(names[:2]) <= {"sources", "namespaces", "id-maps"} and names[-1] == "seccomp"
@@ -156,7 +156,7 @@ def test_an_id_is_an_applications_own_and_stays(place):
         path = place.configuration({"a": clade.native("probe"), "b": clade.native("probe")})
         plans = json.loads(place.command("plan", path).stdout)["applications"]
         if all(plan["identity"]["method"] == "direct" for plan in plans):
-            assert {plan["identity"]["uid_map"]["outside"] for plan in plans} == {place.who.uid}
+            assert {plan["identity"]["host_uid"] for plan in plans} == {place.who.uid}
         return
     seen = []
     path = place.configuration({name: clade.native("probe") for name in "abc"})

@@ -29,10 +29,10 @@ server.serve_forever()
 
 
 def outside(place, configuration, application):
-    """docs/configuration.md: the id is the `outside` of uid_map."""
+    """docs/configuration.md: the id is the `host_uid` of the plan."""
     plan = place.command("plan", configuration, application)
     assert plan.returncode == 0, plan.stderr
-    return json.loads(plan.stdout)["identity"]["uid_map"]["outside"]
+    return json.loads(plan.stdout)["identity"]["host_uid"]
 
 
 def test_your_own_in_five_minutes(place, refuse):

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "runtime/compile/arena.h"
 #include "runtime/config/config.h"
 
 #define FIRST 1879048192u
@@ -20,6 +21,7 @@ struct fixture {
         char directory[64], file[128], state[128], ids[160];
         char names[8][16];
         struct config config;
+        struct arena arena;
         struct config_application applications[8];
 };
 
@@ -77,6 +79,7 @@ static inline void fixture_init(struct fixture *fixture)
 
 static inline void fixture_finish(struct fixture *fixture)
 {
+        arena_finish(&fixture->arena);
         nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 

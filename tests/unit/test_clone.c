@@ -31,6 +31,7 @@ struct told {
 
 struct fixture {
         struct plan plan;
+        struct plan_id_extent extents[2];
         struct isolation_clone clone;
         int told[2];
         pid_t pid;
@@ -56,7 +57,10 @@ static void fixture_init(struct fixture *fixture, const char *program, char *com
 {
         static char shell[] = "sh", option[] = "-c";
 
-        *fixture = (struct fixture){.pidfd = -1};
+        *fixture = (struct fixture){
+                .pidfd = -1,
+                .extents = {{1000, geteuid(), 1}, {1000, getegid(), 1}},
+        };
         cr_assert_eq(channel_packet_pipe(fixture->told), 0);
         fixture->plan = (struct plan){
                 .namespaces = PLAIN,
@@ -64,8 +68,8 @@ static void fixture_init(struct fixture *fixture, const char *program, char *com
                         {
                                 .method = PLAN_IDS_DIRECT,
                                 .deny_groups = true,
-                                .uid_map = {1000, geteuid(), 1},
-                                .gid_map = {1000, getegid(), 1},
+                                .uid_map = {&fixture->extents[0], 1},
+                                .gid_map = {&fixture->extents[1], 1},
                                 .uid = 1000,
                                 .gid = 1000,
                         },
@@ -170,7 +174,7 @@ Test(clone, ids_that_are_not_ours_to_give)
                 cr_assert_eq(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
         }
         fixture_init(&fixture, "/bin/sh", command);
-        fixture.plan.identity.uid_map.outside = 0;
+        fixture.extents[0].outside = 0;
         cr_expect_eq(fixture_clone(&fixture), -EPERM);
         cr_expect_eq(fixture.step, STEP_ID_MAPS);
         cr_expect(strstr(fixture.error.text, "uid_map"), "%s", fixture.error.text);

@@ -34,7 +34,7 @@ static int assign_application(struct fixture *fixture, size_t index, bool rememb
                               struct plan_identity *ret_identity, struct error *error)
 {
         const struct ids_request request = {&fixture->config, &fixture->applications[index], index,
-                                            remember};
+                                            remember, &fixture->arena};
 
         return ids_assign(&request, ret_identity, error);
 }
@@ -47,10 +47,10 @@ static int check_root(struct fixture *fixture)
         CHECK(assign_application(fixture, 0, true, &first, &error) == 0);
         CHECK(first.method == PLAN_IDS_DIRECT && !first.deny_groups);
         CHECK(first.uid == 1000 && first.gid == 1001);
-        CHECK(first.uid_map.inside == 1000 && first.uid_map.outside == FIRST &&
-              first.uid_map.count == 1);
-        CHECK(first.gid_map.inside == 1001 && first.gid_map.outside == FIRST &&
-              first.gid_map.count == 1);
+        CHECK(first.uid_map.extents[0].inside == 1000 &&
+              first.uid_map.extents[0].outside == FIRST && first.uid_map.extents[0].count == 1);
+        CHECK(first.gid_map.extents[0].inside == 1001 &&
+              first.gid_map.extents[0].outside == FIRST && first.gid_map.extents[0].count == 1);
 
         fixture->applications[1].isolation.namespaces = 0;
         CHECK(assign_application(fixture, 1, true, &second, &error) == 0);
@@ -60,7 +60,7 @@ static int check_root(struct fixture *fixture)
         CHECK(chdir(fixture->directory) == 0);
         fixture->config.file = strcpy(fixture->file, "./app.json");
         CHECK(assign_application(fixture, 0, true, &same, &error) == 0);
-        CHECK(same.uid_map.outside == FIRST);
+        CHECK(same.uid_map.extents[0].outside == FIRST);
         return 0;
 }
 
@@ -81,15 +81,15 @@ static int check_plan(struct fixture *fixture)
 
         /* Others come before it, and will get theirs before it. */
         CHECK(assign_application(fixture, 2, false, &identity, &error) == 0);
-        CHECK(identity.uid_map.outside == FIRST + 2);
+        CHECK(identity.uid_map.extents[0].outside == FIRST + 2);
         CHECK(access(fixture->state, F_OK) < 0);
 
         CHECK(assign_application(fixture, 2, true, &identity, &error) == 0);
-        CHECK(identity.uid_map.outside == FIRST);
+        CHECK(identity.uid_map.extents[0].outside == FIRST);
         CHECK(assign_application(fixture, 3, false, &identity, &error) == 0);
-        CHECK(identity.uid_map.outside == FIRST + 3);
+        CHECK(identity.uid_map.extents[0].outside == FIRST + 3);
         CHECK(assign_application(fixture, 2, false, &identity, &error) == 0);
-        CHECK(identity.uid_map.outside == FIRST);
+        CHECK(identity.uid_map.extents[0].outside == FIRST);
         return 0;
 }
 
@@ -152,9 +152,10 @@ static int check_unprivileged(struct fixture *fixture)
         CHECK(setenv("PATH", "/nowhere", 1) == 0); /* no helpers */
         CHECK(assign_application(fixture, 0, true, &identity, &error) == 0);
         CHECK(identity.method == PLAN_IDS_DIRECT && identity.deny_groups);
-        CHECK(identity.uid == 1000 && identity.uid_map.inside == 1000);
-        CHECK(identity.uid_map.outside == geteuid() && identity.gid_map.outside == getegid());
-        CHECK(identity.uid_map.count == 1 && identity.gid_map.count == 1);
+        CHECK(identity.uid == 1000 && identity.uid_map.extents[0].inside == 1000);
+        CHECK(identity.uid_map.extents[0].outside == geteuid() &&
+              identity.gid_map.extents[0].outside == getegid());
+        CHECK(identity.uid_map.extents[0].count == 1 && identity.gid_map.extents[0].count == 1);
 
         fixture->applications[0].isolation.namespaces = 0;
         CHECK(assign_application(fixture, 0, true, &identity, &error) == 0);
@@ -192,16 +193,19 @@ static int check_helper(struct fixture *fixture)
         CHECK(setenv("XDG_STATE_HOME", fixture->state, 1) == 0);
 
         CHECK(assign_application(fixture, 1, false, &identity, &error) == 0);
-        CHECK(identity.uid_map.outside == 4000001);
+        CHECK(identity.uid_map.extents[0].outside == 4000001);
         CHECK(access(fixture->state, F_OK) < 0);
         CHECK(assign_application(fixture, 1, true, &identity, &error) == 0);
         CHECK(identity.method == PLAN_IDS_HELPER && !identity.deny_groups);
-        CHECK(identity.uid_map.inside == 1000 && identity.uid_map.outside == 4000000);
-        CHECK(identity.gid_map.inside == 1001 && identity.gid_map.outside == 7000000);
+        CHECK(identity.uid_map.extents[0].inside == 1000 &&
+              identity.uid_map.extents[0].outside == 4000000);
+        CHECK(identity.gid_map.extents[0].inside == 1001 &&
+              identity.gid_map.extents[0].outside == 7000000);
         CHECK(assign_application(fixture, 0, true, &second, &error) == 0);
-        CHECK(second.uid_map.outside == 4000001 && second.gid_map.outside == 7000001);
+        CHECK(second.uid_map.extents[0].outside == 4000001 &&
+              second.gid_map.extents[0].outside == 7000001);
         CHECK(assign_application(fixture, 1, true, &identity, &error) == 0);
-        CHECK(identity.uid_map.outside == 4000000);
+        CHECK(identity.uid_map.extents[0].outside == 4000000);
         snprintf(remembered, sizeof(remembered), "4000000\t%s\tapp1\n4000001\t%s\tapp0\n",
                  fixture->file, fixture->file);
         snprintf(uids, sizeof(uids), "%s/clade/ids", fixture->state);

@@ -26,6 +26,7 @@ Test(plan, targets)
 /* A plan with something of everything, that a test can spoil in one place. */
 struct fixture {
         struct plan plan;
+        struct plan_id_extent uids[2], gids[1];
         struct plan_source sources[2];
         struct plan_entry entries[3];
         struct plan_rlimit rlimits[1];
@@ -48,8 +49,11 @@ static void fill(struct fixture *f)
                 .name = "profile",
                 .program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 4}, {BPF_RET | BPF_K, 0, 0, 0}},
         };
-        f->sources[0] = (struct plan_source){f->path, 1, 2, 0, S_IFDIR, true};
-        f->sources[1] = (struct plan_source){f->path, 3, 4, 5, S_IFCHR, false};
+        f->uids[0] = (struct plan_id_extent){0, 200000, 1};
+        f->uids[1] = (struct plan_id_extent){1, 100000, 10};
+        f->gids[0] = (struct plan_id_extent){2, 100001, 1};
+        f->sources[0] = (struct plan_source){f->path, 1, 2, 0, S_IFDIR, true, 1, 33, 34};
+        f->sources[1] = (struct plan_source){f->path, 3, 4, 5, S_IFCHR, false, 0, 0, 0};
         f->entries[0] =
                 (struct plan_entry){.kind = PLAN_DIRECTORY, .target = f->target, .mode = 0755};
         f->entries[1] = (struct plan_entry){
@@ -61,7 +65,7 @@ static void fill(struct fixture *f)
         f->rule = (struct plan_landlock_rule){f->path, 1};
         f->plan = (struct plan){
                 .namespaces = 0x7e020000,
-                .identity = {PLAN_IDS_DIRECT, true, {1, 100000, 1}, {2, 100001, 1}, 1, 2},
+                .identity = {PLAN_IDS_DIRECT, true, {f->uids, 2}, {f->gids, 1}, 1, 2},
                 .privileged = true,
                 .root = true,
                 .root_size = 1 << 20,
@@ -115,12 +119,16 @@ Test(plan, comes_back_as_it_was)
         cr_assert_eq(encode(&f.plan, &image, &size), 0);
         cr_assert_eq(decode(image, size, &plan, &memory), 0);
         cr_expect_eq(plan.namespaces, 0x7e020000);
-        cr_expect_eq(plan.identity.gid_map.outside, 100001);
+        cr_assert_eq(plan.identity.uid_map.count, 2);
+        cr_expect_eq(plan.identity.uid_map.extents[1].count, 10);
+        cr_expect_eq(plan_host_uid(&plan.identity), 100000);
+        cr_expect_eq(plan_host_gid(&plan.identity), 100001);
         cr_expect(plan.identity.deny_groups);
         cr_expect_null(plan.hostname);
         cr_assert_eq(plan.source_count, 2);
         cr_expect_str_eq(plan.sources[1].path, "/srv/x");
         cr_expect_eq(plan.sources[1].special, 5);
+        cr_expect_eq(plan.sources[0].owner_gid, 34);
         cr_assert_eq(plan.entry_count, 3);
         cr_expect_str_eq(plan.entries[1].content, "hello");
         cr_expect_eq(plan.entries[2].source, 1);
@@ -175,6 +183,34 @@ static void unknown_method(struct fixture *f)
 {
         f->plan.identity.method = PLAN_IDS_HELPER + 1;
 }
+static void empty_extent(struct fixture *f)
+{
+        f->uids[0].count = 0;
+}
+static void extents_overlap_inside(struct fixture *f)
+{
+        f->uids[0].count = 2;
+}
+static void extents_overlap_outside(struct fixture *f)
+{
+        f->uids[0].outside = 100009;
+}
+static void extent_wraps(struct fixture *f)
+{
+        f->gids[0].count = UINT32_MAX - 100001 + 1;
+}
+static void unmapped_user(struct fixture *f)
+{
+        f->plan.identity.uid = 11;
+}
+static void unmapped_group(struct fixture *f)
+{
+        f->plan.identity.gid_map.count = 0;
+}
+static void owner_root(struct fixture *f)
+{
+        f->sources[0].owner_gid = 0;
+}
 static void empty_filter(struct fixture *f)
 {
         f->filters[0].length = 0;
@@ -223,6 +259,13 @@ Test(plan, nonsense_is_refused)
                 {"a symlink that leads nowhere", link_without_content},
                 {"a source without a path", source_without_path},
                 {"an unknown way to map ids", unknown_method},
+                {"an extent of no ids", empty_extent},
+                {"extents that overlap inside", extents_overlap_inside},
+                {"extents that overlap outside", extents_overlap_outside},
+                {"an extent beyond the last id", extent_wraps},
+                {"a user outside its map", unmapped_user},
+                {"a group without a map", unmapped_group},
+                {"a mount of root's files as the application's", owner_root},
                 {"a filter that filters nothing", empty_filter},
                 {"a filter without a name", nameless_filter},
                 {"rights that are not handled", rights_that_are_not_handled},
