@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "runtime/config/limits.h"
+#include "runtime/config/resources.h"
 #include "runtime/config/values.h"
 
 #define NAME_LENGTH_MAX 64 /* bytes; it becomes part of cgroup, file and host names */
@@ -179,6 +180,7 @@ static void application_defaults(struct reader *reader, const struct node *node,
         if (!application->environment || !application->pointer)
                 reader_no_memory(reader);
         isolation_defaults(reader, &application->isolation);
+        resources_defaults(&application->limits.resources);
 }
 
 static void read_application(struct reader *reader, const struct node *node,
@@ -189,8 +191,10 @@ static void read_application(struct reader *reader, const struct node *node,
         application_defaults(reader, node, application);
         if (reader->error || (!named && strlen(node->key) > READER_NAME_MAX))
                 return;
-        if (read_object(reader, node, &application_schema, application))
-                check_options(reader, node, application);
+        if (!read_object(reader, node, &application_schema, application))
+                return;
+        check_options(reader, node, application);
+        check_resources(reader, node, application);
 }
 
 void read_applications(struct reader *reader, const struct node *node, void *member,

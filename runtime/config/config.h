@@ -80,8 +80,29 @@ struct config_rlimit {
         uint64_t soft, hard;
 };
 
+#define CONFIG_UNLIMITED UINT64_MAX
+#define CONFIG_CPU_UNIT  100000 /* one processor */
+
+/* Of one block device; each CONFIG_UNLIMITED or at least 1 in a second. */
+struct config_io {
+        char *device; /* its path */
+        uint64_t read_bytes, write_bytes, read_requests, write_requests;
+};
+
+/* What control groups hold; each CONFIG_UNLIMITED where nothing is said. */
+struct config_resources {
+        uint64_t memory; /* bytes */
+        uint64_t swap;   /* bytes beyond that; CONFIG_UNLIMITED with `memory`: none */
+        uint64_t cpu;    /* in CONFIG_CPU_UNITs' parts */
+        uint64_t tasks;  /* processes and threads, the prototype among them */
+        bool oom_group;  /* one process out of memory ends all of them, rather than one */
+        struct config_io *io;
+        size_t io_count;
+};
+
 /* What an application may use up. What is not said is left to defaults (runtime/compile). */
 struct config_limits {
+        struct config_resources resources;
         struct config_rlimit *rlimits; /* each resource once */
         size_t rlimit_count;
         bool has_nice, has_oom_score;
@@ -118,6 +139,7 @@ struct config_settings {
         uint32_t id_first,
                 id_count;      /* settings.id_range {"first", "count"}: host ids that root gives
                                       * to applications, one each; default 1879048192, 65536 */
+        char *cgroup;          /* the directory of a control group for us; NULL: found */
         char *state_directory; /* where root remembers them; default /var/lib/clade */
 };
 

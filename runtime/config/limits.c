@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "base/own.h"
+#include "runtime/config/resources.h"
 #include "runtime/config/values.h"
 
 #define CPUS_EXPECTED "processors as in \"0-1,3\""
@@ -243,7 +244,16 @@ static void read_cpus(struct reader *reader, const struct node *node, void *memb
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
+#define RESOURCES offsetof(struct config_limits, resources)
+
 static const struct key limit_keys[] = {
+        {"memory", read_memory, RESOURCES, NULL, NULL},
+        {"swap", read_swap, RESOURCES, NULL, NULL},
+        {"oom_group", read_boolean, RESOURCES + offsetof(struct config_resources, oom_group), NULL,
+         NULL},
+        {"cpu", read_cpu, RESOURCES, NULL, NULL},
+        {"tasks", read_tasks, RESOURCES, NULL, NULL},
+        {"io", read_io, RESOURCES, NULL, NULL},
         {"rlimits", read_rlimits, 0, NULL, NULL},
         {"nice", read_nice, 0, &(const struct integer_rule){-20, 19, NULL}, NULL},
         {"cpus", read_cpus, 0, NULL, NULL},
@@ -264,6 +274,7 @@ void read_limits(struct reader *reader, const struct node *node, void *member, c
 
 void limits_finish(struct config_limits *limits)
 {
+        resources_finish(&limits->resources);
         free(limits->rlimits);
         free(limits->cpus);
 }

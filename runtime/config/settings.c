@@ -61,6 +61,7 @@ static const struct key settings_keys[] = {
         {"start_timeout", read_u32, offsetof(struct config_settings, start_timeout),
          &(const struct integer_rule){1, 3600, "seconds"}, NULL},
         {"id_range", read_id_range, 0, NULL, NULL},
+        {"cgroup", read_path, offsetof(struct config_settings, cgroup), NULL, NULL},
         {"state_directory", read_path, offsetof(struct config_settings, state_directory), NULL,
          NULL},
 };
