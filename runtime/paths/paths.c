@@ -14,6 +14,7 @@ static const char *const built_in[] = {BUILD_ROOT "/runtime/", BUILD_ROOT "/test
 
 static const struct paths installed = {
         .prototype = (char *)LIBEXEC_DIRECTORY "/clade-prototype",
+        .relay = (char *)LIBEXEC_DIRECTORY "/clade-relay",
         .discovery = (char *)LIBEXEC_DIRECTORY "/clade-discovery",
         .modules = (char *)MODULE_DIRECTORY "/*.clade.so",
         .templates = (char *)TEMPLATE_DIRECTORY,
@@ -21,6 +22,7 @@ static const struct paths installed = {
 
 static const struct paths built = {
         .prototype = (char *)BUILD_ROOT "/runtime/prototype/clade-prototype",
+        .relay = (char *)BUILD_ROOT "/runtime/relay/clade-relay",
         .discovery = (char *)BUILD_ROOT "/runtime/discovery/clade-discovery",
         .modules = (char *)BUILD_ROOT "/modules/*/*.clade.so",
         .templates = (char *)SOURCE_ROOT "/rootfs-templates",
@@ -35,11 +37,13 @@ int paths_for(const char *self, struct paths *paths, struct error *error)
                         from = &built;
         *paths = (struct paths){
                 .prototype = strdup(from->prototype),
+                .relay = strdup(from->relay),
                 .discovery = strdup(from->discovery),
                 .modules = strdup(from->modules),
                 .templates = strdup(from->templates),
         };
-        if (paths->prototype && paths->discovery && paths->modules && paths->templates)
+        if (paths->prototype && paths->relay && paths->discovery && paths->modules &&
+            paths->templates)
                 return 0;
         paths_finish(paths);
         return error_set(error, ENOMEM, "paths");
@@ -61,6 +65,7 @@ int paths_find(struct paths *paths, struct error *error)
 void paths_finish(struct paths *paths)
 {
         free(paths->prototype);
+        free(paths->relay);
         free(paths->discovery);
         free(paths->modules);
         free(paths->templates);

@@ -9,6 +9,7 @@
 
 struct paths {
         char *prototype; /* binaries, absolute */
+        char *relay;
         char *discovery;
         char *modules;   /* a glob(7) pattern */
         char *templates; /* a directory: NAME/template.json */

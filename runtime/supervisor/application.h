@@ -18,6 +18,7 @@
 #include "runtime/supervisor/backoff.h"
 #include "runtime/supervisor/listener.h"
 #include "runtime/supervisor/output.h"
+#include "runtime/supervisor/relay.h"
 #include "runtime/supervisor/supervisor.h"
 
 enum application_state {
@@ -118,8 +119,9 @@ struct application {
         /* the incarnation: one prototype's life */
         pid_t pid;
         int pidfd;
-        int pidns; /* its pid namespace; -1 where it cannot be had */
-        sd_event_source *death;
+        int pidns;              /* its pid namespace; -1 where it cannot be had */
+        sd_event_source *death; /* while it lives */
+        struct relay relay;     /* between its pipes and ours */
         int orders, reports;
         sd_event_source *orders_source, *reports_source;
         int scoreboard, kick;

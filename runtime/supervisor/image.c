@@ -53,9 +53,8 @@ int image_open(const char *path, const char *name, struct error *error)
 
         if (fd < 0) {
                 error_set(error, errno, "open of %s", path);
-                return error_remedy(error,
-                                    "clade is not completely installed: its prototype binary "
-                                    "belongs there");
+                return error_remedy(error, "clade is not completely installed: this binary of its "
+                                           "own belongs there");
         }
         return image_copy(fd, name, error);
 }

@@ -29,6 +29,7 @@ struct handover {
         int *fds;
         size_t count;
         int orders, reports; /* our ends */
+        struct relay_lanes lanes;
 };
 
 static void handover_finish(struct handover *handover)
@@ -39,6 +40,7 @@ static void handover_finish(struct handover *handover)
         free(handover->fds);
         fd_close(handover->orders);
         fd_close(handover->reports);
+        relay_lanes_finish(&handover->lanes);
 }
 
 static int make_scoreboard(struct application *application, struct error *error)
@@ -59,10 +61,12 @@ static int make_scoreboard(struct application *application, struct error *error)
         return 0;
 }
 
-static int make_outputs(struct application *application, int *writers, struct error *error)
+/* Two pipes with the relay in between: one that the tenant writes to, one that we read. */
+static int make_outputs(struct application *application, struct relay_lanes *lanes, int *writers,
+                        struct error *error)
 {
         size_t count = 2 + 2 * (size_t)application->config->processes;
-        int r;
+        int ours, theirs[2], r;
 
         application->outputs = calloc(count, sizeof(*application->outputs));
         if (!application->outputs)
@@ -70,25 +74,43 @@ static int make_outputs(struct application *application, int *writers, struct er
         application->output_count = count;
         for (size_t i = 0; i < count; i++) {
                 r = output_create(application->supervisor->event, &application->sinks[i % 2],
-                                  &application->outputs[i], &writers[i], error);
+                                  &application->outputs[i], &ours, error);
                 if (r < 0)
                         return r;
+                if (pipe2(theirs, O_CLOEXEC) < 0) {
+                        r = error_set(error, errno, "pipe of a worker's output");
+                        fd_close(ours);
+                        return r;
+                }
+                relay_lanes_add(lanes, theirs[0], ours);
+                writers[i] = theirs[1];
         }
         return 0;
 }
 
 static int make_channels(struct handover *handover, struct error *error)
 {
-        int orders[2], reports[2];
+        /* [0] ours, [1] theirs */
+        int orders[2][2], reports[2][2];
 
-        if (channel_packet_pipe(orders) < 0)
+        if (channel_packet_pipe(orders[0]) < 0)
                 return error_set(error, errno, "packet pipe");
-        handover->fds[PROTOTYPE_FD_ORDERS] = orders[0];
-        handover->orders = orders[1];
-        if (channel_packet_pipe(reports) < 0)
+        handover->orders = orders[0][1];
+        if (channel_packet_pipe(orders[1]) < 0) {
+                fd_close(orders[0][0]);
                 return error_set(error, errno, "packet pipe");
-        handover->fds[PROTOTYPE_FD_REPORTS] = reports[1];
-        handover->reports = reports[0];
+        }
+        handover->fds[PROTOTYPE_FD_ORDERS] = orders[1][0];
+        relay_lanes_add(&handover->lanes, orders[0][0], orders[1][1]);
+        if (channel_packet_pipe(reports[0]) < 0)
+                return error_set(error, errno, "packet pipe");
+        handover->reports = reports[0][0];
+        if (channel_packet_pipe(reports[1]) < 0) {
+                fd_close(reports[0][1]);
+                return error_set(error, errno, "packet pipe");
+        }
+        handover->fds[PROTOTYPE_FD_REPORTS] = reports[1][1];
+        relay_lanes_add(&handover->lanes, reports[1][0], reports[0][1]);
         if (fd_nonblock(handover->orders, true) < 0 || fd_nonblock(handover->reports, true) < 0)
                 return error_set(error, errno, "O_NONBLOCK of the packet pipes");
         return 0;
@@ -117,11 +139,14 @@ static int handover_fill(struct application *application, struct handover *hando
                 handover->fds[i] = -1;
         for (size_t i = 0; writers && i < 2 + 2 * slots; i++)
                 writers[i] = -1;
-        if (!handover->fds || !writers) {
+        if (!handover->fds || !writers ||
+            relay_lanes_init(&handover->lanes, RELAY_OUTPUTS + 2 + 2 * slots) < 0) {
                 handover->count = handover->fds ? handover->count : 0;
                 return error_set(error, ENOMEM, "descriptors of the prototype");
         }
-        r = make_outputs(application, writers, error);
+        r = make_channels(handover, error);
+        if (r == 0)
+                r = make_outputs(application, &handover->lanes, writers, error);
         handover->fds[1] = writers[0];
         handover->fds[2] = writers[1];
         for (size_t i = 0; i < 2 * slots; i++)
@@ -134,9 +159,7 @@ static int handover_fill(struct application *application, struct handover *hando
         handover->fds[PROTOTYPE_FD_PLAN] = launch_write(launch);
         if (handover->fds[PROTOTYPE_FD_PLAN] < 0)
                 return error_set(error, -handover->fds[PROTOTYPE_FD_PLAN], "writing the plan");
-        r = make_channels(handover, error);
-        if (r == 0)
-                r = make_scoreboard(application, error);
+        r = make_scoreboard(application, error);
         if (r == 0)
                 r = lend(application->scoreboard, &handover->fds[PROTOTYPE_FD_SCOREBOARD], error);
         if (r == 0)
@@ -167,13 +190,40 @@ static void clone_failed(void *context, bool arranged, enum isolation_step_id st
                      &message, sizeof(message));
 }
 
+/* It is over when both are dead: what the prototype said last may still be on its way through the relay. */
 static int on_death(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
+        struct application *application = userdata;
+
         (void)source;
         (void)fd;
         (void)revents;
-        application_event(userdata, APPLICATION_EXITED);
+        application->death = sd_event_source_disable_unref(application->death);
+        if (relay_alive(&application->relay))
+                relay_expect_end(&application->relay);
+        else
+                application_event(application, APPLICATION_EXITED);
         return 0;
+}
+
+/* Dying processes close their pipes before they are dead, so the relay's end may be heard first. Whoever has closed
+ * them and lives on does not do so for long. */
+static void on_relay_ended(void *context, bool orderly)
+{
+        struct application *application = context;
+        struct error error = ERROR_INIT;
+
+        if (!application->death) {
+                application_event(application, APPLICATION_EXITED);
+                return;
+        }
+        if (orderly) {
+                incarnation_kill(application);
+                return;
+        }
+        error_say(&error, EPIPE, "the relay between this application and clade has ended");
+        error_remedy(&error, "somebody has killed it, or the machine is out of memory");
+        application_fault(application, 0, &error);
 }
 
 static int on_orders_writable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -257,6 +307,13 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
         r = watcher_add(&supervisor->watcher, application->pidfd, error);
         if (r < 0)
                 return r;
+        /* While the prototype is on its way. */
+        r = relay_start(&application->relay, supervisor->event, supervisor->relay_image,
+                        application->name, &handover.lanes, on_relay_ended, application, error);
+        if (r == 0)
+                r = watcher_add(&supervisor->watcher, application->relay.pidfd, error);
+        if (r < 0)
+                return r;
         output_assign(application->outputs[0], application->pid, 1);
         output_assign(application->outputs[1], application->pid, 1);
         return watch(application, error);
@@ -268,8 +325,9 @@ void incarnation_kill(struct application *application)
          * each of them has asked to die with its parent. */
         if (application->pidfd >= 0)
                 pidfd_send_signal(application->pidfd, SIGKILL, NULL, 0);
-        if (application->reports_source)
-                sd_event_source_set_enabled(application->reports_source, SD_EVENT_OFF);
+        /* Nothing more is heard from it; closed, so that the relay does not wait for us to listen. */
+        application->reports_source = sd_event_source_disable_unref(application->reports_source);
+        fd_close(TAKE_FD(application->reports));
         for (uint32_t i = 0; i < application->config->processes; i++)
                 worker_signal(&application->workers[i], SIGKILL);
 }
@@ -277,6 +335,7 @@ void incarnation_kill(struct application *application)
 void incarnation_finish(struct application *application, siginfo_t *ret_end)
 {
         uint64_t allowance = OUTPUT_TURN;
+        struct relay_account account;
 
         *ret_end = (siginfo_t){.si_pid = 0};
         application->death = sd_event_source_disable_unref(application->death);
@@ -288,8 +347,12 @@ void incarnation_finish(struct application *application, siginfo_t *ret_end)
                 while (waitid(P_PIDFD, (id_t)application->pidfd, ret_end, WEXITED) < 0 &&
                        errno == EINTR)
                         ;
+        relay_finish(&application->relay, &account);
         for (size_t i = 0; i < application->output_count; i++)
                 output_destroy(application->outputs[i], &allowance);
+        for (size_t i = 0; i < ARRAY_SIZE(account.lost); i++)
+                if (account.lost[i] > 0)
+                        output_sink_lost(&application->sinks[i], account.lost[i]);
         free(application->outputs);
         application->outputs = NULL;
         application->output_count = 0;

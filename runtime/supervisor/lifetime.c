@@ -69,6 +69,8 @@ int application_watch(struct application *application, struct error *error)
 
         if (application->pidfd >= 0)
                 r = watcher_add(watcher, application->pidfd, error);
+        if (r == 0 && application->relay.pidfd >= 0)
+                r = watcher_add(watcher, application->relay.pidfd, error);
         for (uint32_t i = 0; r == 0 && i < application->config->processes; i++)
                 if (application->workers[i].pidfd >= 0)
                         r = watcher_add(watcher, application->workers[i].pidfd, error);
@@ -97,6 +99,7 @@ int application_create(struct supervisor *supervisor, size_t index,
                 .index = index,
                 .pidfd = -1,
                 .pidns = -1,
+                .relay = RELAY_INIT,
                 .orders = -1,
                 .reports = -1,
                 .scoreboard = -1,

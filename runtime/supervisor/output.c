@@ -81,6 +81,15 @@ static void report_dropped(struct output_sink *sink)
         sink->unreported = 0;
 }
 
+void output_sink_lost(struct output_sink *sink, uint64_t bytes)
+{
+        sink->code = ENOBUFS;
+        sink->dropped += bytes;
+        sink->unreported += bytes;
+        if (is_due(&sink->reported_us, now_us()))
+                report_dropped(sink);
+}
+
 void output_sink_finish(struct output_sink *sink)
 {
         if (sink->unreported)
@@ -391,13 +400,8 @@ struct output *output_destroy(struct output *output, uint64_t *allowance)
         flush(output);
         /* A new incarnation does not begin with a clean slate, nor does what was not read go unsaid. */
         budget_charge(sink->budget, output->debt, now_us());
-        if (output->fd >= 0 && ioctl(output->fd, FIONREAD, &left) == 0 && left > 0) {
-                sink->code = ENOBUFS;
-                sink->dropped += (uint64_t)left;
-                sink->unreported += (uint64_t)left;
-                if (is_due(&sink->reported_us, now_us()))
-                        report_dropped(sink);
-        }
+        if (output->fd >= 0 && ioctl(output->fd, FIONREAD, &left) == 0 && left > 0)
+                output_sink_lost(sink, (uint64_t)left);
         sd_event_source_unref(output->readable);
         sd_event_source_unref(output->pause);
         fd_close(output->fd);

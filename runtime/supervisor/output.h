@@ -49,6 +49,9 @@ int output_sink_init(struct output_sink *sink, struct log *log, const char *appl
                      struct budget *budget, struct error *error);
 void output_sink_finish(struct output_sink *sink);
 
+/* Counts what never got here, and tells of it like of anything else that was dropped. */
+void output_sink_lost(struct output_sink *sink, uint64_t bytes);
+
 /* The reading end of one pipe. */
 struct output;
 

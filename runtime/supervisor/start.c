@@ -88,7 +88,7 @@ static int compile(struct application *application, struct error *error)
 static int check_descriptors(struct application *application, struct error *error)
 {
         struct supervisor *supervisor = application->supervisor;
-        uint64_t need = 64 + 2 * (uint64_t)application->config->processes;
+        uint64_t need = 64 + 6 * (uint64_t)application->config->processes;
         struct rlimit limit;
 
         for (size_t i = 0; i < supervisor->application_count; i++)

@@ -190,6 +190,9 @@ static int prepare(struct supervisor *supervisor, struct error *error)
                 image_open(supervisor->paths->prototype, "clade-prototype", error);
         if (supervisor->prototype_image < 0)
                 return supervisor->prototype_image;
+        supervisor->relay_image = image_open(supervisor->paths->relay, "clade-relay", error);
+        if (supervisor->relay_image < 0)
+                return supervisor->relay_image;
         supervisor->module_images = malloc((modules + 1) * sizeof(int));
         supervisor->applications =
                 calloc(supervisor->config->application_count + 1, sizeof(struct application *));
@@ -233,6 +236,7 @@ static void finish(struct supervisor *supervisor)
                 fd_close(supervisor->module_images[i]);
         free(supervisor->module_images);
         fd_close(supervisor->prototype_image);
+        fd_close(supervisor->relay_image);
         sd_event_source_disable_unref(supervisor->look);
         sd_event_source_disable_unref(supervisor->changed);
         sd_event_unref(supervisor->event);
@@ -248,6 +252,7 @@ int supervisor_run(const struct config *config, const struct catalogue *catalogu
                 .log = {.fd = STDERR_FILENO, .format = options->format, .minimum = options->level},
                 .watcher = WATCHER_INIT,
                 .prototype_image = -1,
+                .relay_image = -1,
                 .status = EXIT_SUCCESS,
         };
         struct error error = ERROR_INIT;

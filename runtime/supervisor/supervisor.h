@@ -29,6 +29,7 @@ struct supervisor {
 
         struct watcher watcher; /* kills what would outlive us */
         int prototype_image;    /* sealed memfd: the binary that every prototype is exec'd from */
+        int relay_image;        /* ... and every relay */
         int *module_images;     /* the same for each module of the catalogue that is used; -1 */
         const struct catalogue *catalogue;
         struct seccomp_cache filters; /* of all applications */

@@ -99,6 +99,14 @@ def running(pid):
     return status(pid).get("State", "Z")[0] not in "ZX"
 
 
+def title(pid):
+    """What a process calls itself; nothing when it is gone or dead."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def children(pid):
     found = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -363,12 +371,16 @@ class Clade:
                     living.pop(entry["application"], None)
         return living
 
+    def relays(self):
+        """Its children that stand between an application's pipes and its own: one for each prototype."""
+        return sorted(pid for pid in children(self.pid) if title(pid).startswith("clade: relay "))
+
     def helpers(self):
-        """Its children that are no prototypes: clade's own, which live as long as it does."""
+        """Its other children that are no prototypes: clade's own, which live as long as it does."""
         with self.condition:
             prototypes = {event["pid"] for event in self.events
                           if event["event"] == "prototype-started"}
-        return sorted(set(children(self.pid)) - prototypes)
+        return sorted(set(children(self.pid)) - prototypes - set(self.relays()))
 
     # --- its end
 

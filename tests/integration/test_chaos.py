@@ -15,9 +15,9 @@ APPLICATIONS, PROCESSES = 4, 4
 
 def whole(server, names, helpers):
     """Whether the events and /proc agree that all is there, and nothing else is."""
-    prototypes = server.prototypes()
-    if sorted(prototypes) != sorted(names) or \
-            sorted(clade.children(server.pid)) != sorted([*helpers, *prototypes.values()]):
+    prototypes, relays = server.prototypes(), server.relays()
+    if sorted(prototypes) != sorted(names) or len(relays) != len(names) or \
+            sorted(clade.children(server.pid)) != sorted([*helpers, *relays, *prototypes.values()]):
         return False
     for name, prototype in prototypes.items():
         workers = sorted(server.workers(name))
@@ -75,7 +75,7 @@ def test_two_hundred_kills(place):
     assert clade.rss(server.pid) - memory < (256 << 10 if clade.SLOW == 1 else 32 << 20)
     assert clade.host_mounts() == mounts
     family = clade.descendants(server.pid)
-    assert len(family) == len(helpers) + APPLICATIONS * (1 + PROCESSES)
+    assert len(family) == len(helpers) + APPLICATIONS * (2 + PROCESSES)
     assert not [pid for pid in family if not clade.running(pid)], "zombies"
     for port in ports.values():
         assert clade.get(port)

@@ -130,6 +130,29 @@ def test_the_loop_goes_on_under_attack(place):
     assert server.stop() == 0
 
 
+def test_the_loop_goes_on_while_a_tenant_holds_its_pipes(place):  # row 63
+    """A write holds a pipe's lock for as long as its memory takes to fault. Nobody waits for it but the relay."""
+    port = clade.free_port()
+    applications = {"neighbour": clade.native("probe", processes=2)}
+    alone = place.run(applications, {f"127.0.0.1:{port}": "neighbour"})
+    alone.wait_ready("neighbour")
+    quiet = Neighbour(alone, "neighbour", port)
+    quiet.ask(2)
+    assert alone.stop() == 0
+    applications["attacker"] = clade.native("hostile", preload="holds_its_pipes")
+    server = place.run(applications, {f"127.0.0.1:{port}": "neighbour"})
+    server.wait_ready("neighbour")
+    server.wait_event("output", "attacker", stream="stderr", timeout=20)
+    loud = Neighbour(server, "neighbour", port)
+    loud.ask(5)
+    loud.check(quiet)
+    held = {event["text"].split(" for ")[0] for event in server.find("output", "attacker")
+            if event["stream"] == "stderr"}
+    assert "held pipe 1" in held, held
+    assert not server.find("application-failed")
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("attack", POINTLESS)
 def test_a_pointless_attack_is_pointless(arena, attack):
     server, ports = arena(attack)

@@ -25,6 +25,7 @@ MAY_SEE = {
                         "runtime/catalogue", "runtime/config", "runtime/compile", API},
     # What runs beside or below tenants sees no supervisor, no configuration, no compiler. Prototype and
     # worker are one program: a worker is a clone.
+    "runtime/relay": {"base", "runtime/protocol", "runtime/relay"},
     "runtime/discovery": {"base", "isolation", "runtime/protocol", "runtime/discovery", API},
     "runtime/worker": {"base", "isolation", "runtime/protocol", "runtime/prototype",
                        "runtime/worker", API},

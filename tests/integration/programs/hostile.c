@@ -5,12 +5,15 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/protocol/descriptors.h"
@@ -43,6 +46,7 @@ EXPORT int spoils_scoreboard(void);
 EXPORT int steals_channels(void);
 EXPORT int clings_to_life(void);
 EXPORT int execs_from_a_thread(void);
+EXPORT int holds_its_pipes(void);
 
 static void hello(const struct request *request, struct answer *answer)
 {
@@ -357,4 +361,86 @@ int execs_from_a_thread(void)
         if (pthread_create(&thread, NULL, exec_sleep, NULL) != 0)
                 return 1;
         rest();
+}
+
+/* --- a write that takes its time: the kernel holds a pipe's lock while it copies, the copy faults, and the
+ * fault waits for whoever changes this address space, which is a fork that has much to copy. --------------- */
+
+#define MAPPING_SIZE ((size_t)64 << 20)
+#define MAPPINGS     300
+#define SLOW_MS      60
+
+static void *forks_without_end(void *unused)
+{
+        for (;;) {
+                pid_t pid = fork();
+
+                if (pid == 0)
+                        _exit(0);
+                if (pid > 0)
+                        waitpid(pid, NULL, 0);
+        }
+        return unused;
+}
+
+/* Page tables are what a fork copies: private mappings of the same pages over and over cost nothing else. */
+static void grow_page_tables(void)
+{
+        int fd = memfd_create("pages", MFD_CLOEXEC);
+
+        if (fd < 0 || ftruncate(fd, (off_t)MAPPING_SIZE) < 0)
+                return;
+        for (int i = 0; i < MAPPINGS; i++) {
+                char *pages =
+                        mmap(NULL, MAPPING_SIZE, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+
+                if (pages == MAP_FAILED)
+                        return;
+                mprotect(pages, MAPPING_SIZE, PROT_READ | PROT_WRITE);
+                pages[0] = 1; /* without a page of its own a mapping is not copied at all */
+        }
+}
+
+static long milliseconds(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int holds_its_pipes(void)
+{
+        char *fresh = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        pthread_t thread;
+
+        if (fresh == MAP_FAILED)
+                return 1;
+        grow_page_tables();
+        if (pthread_create(&thread, NULL, forks_without_end, NULL))
+                return 1;
+        for (unsigned turn = 0;; turn++) {
+                int fd = turn % 2 ? STDOUT_FILENO : PROTOTYPE_FD_ORDERS;
+                char path[32];
+                long start;
+
+                /* Whoever has one end can open the other: both directions' locks are in reach. */
+                if (fd == PROTOTYPE_FD_ORDERS) {
+                        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+                        fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+                        if (fd < 0)
+                                continue;
+                }
+                madvise(fresh, 4096, MADV_DONTNEED);
+                start = milliseconds();
+                if (write(fd, fresh, 100) < 0 && errno != EAGAIN)
+                        return 1;
+                if (milliseconds() - start > SLOW_MS)
+                        dprintf(STDERR_FILENO, "held pipe %u for %ld ms\n", turn % 2,
+                                milliseconds() - start);
+                if (turn % 2 == 0)
+                        close(fd);
+                else if (write(fd, "\n", 1) < 0)
+                        return 1;
+        }
 }
