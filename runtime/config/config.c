@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/own.h"
+#include "runtime/config/landlock.h"
 #include "runtime/config/limits.h"
 #include "runtime/config/schema.h"
 #include "runtime/config/syntax.h"
@@ -100,6 +101,10 @@ static void isolation_finish(struct config_isolation *isolation)
         }
         free(isolation->mounts);
         free(isolation->rootfs);
+        free(isolation->hostname);
+        landlock_finish(&isolation->landlock);
+        free(isolation->uid_map.extents);
+        free(isolation->gid_map.extents);
 }
 
 static void application_finish(struct config_application *application)

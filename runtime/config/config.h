@@ -48,9 +48,54 @@ struct config_mount {
         char *pointer;  /* where it stands, for later errors */
 };
 
+/* The ids [container, container + size) inside are [host, host + size) on the host. */
+struct config_id_extent {
+        uint32_t container, host, size;
+};
+
+/* Without extents it is "auto". They overlap on neither side, and none has host id 0. */
+struct config_id_map {
+        bool given;
+        struct config_id_extent *extents;
+        size_t count; /* at most CONFIG_EXTENTS_MAX */
+};
+
+#define CONFIG_EXTENTS_MAX 124 /* what one write of a map can hold: isolation/plan.h */
+
 enum config_network {
-        CONFIG_NETWORK_NONE, /* an empty network namespace: the default */
+        CONFIG_NETWORK_NONE,     /* an empty network namespace: the default */
+        CONFIG_NETWORK_LOOPBACK, /* one of its own with "lo", for applications without TCP listeners */
         CONFIG_NETWORK_HOST,
+};
+
+/* What is kept in the application's own user namespace, by the bits' numbers. */
+struct config_capabilities {
+        uint64_t inheritable, ambient, bounding;
+};
+
+struct config_time_offsets {
+        bool given;
+        int64_t monotonic, boottime; /* seconds */
+};
+
+struct config_landlock_path {
+        char *path;      /* inside; "/" too */
+        uint64_t rights; /* LANDLOCK_ACCESS_FS_*, never none */
+};
+
+struct config_ports {
+        bool given; /* and then all others are refused, also where the list is empty */
+        uint16_t *list;
+        size_t count;
+};
+
+struct config_landlock {
+        bool has_paths;
+        struct config_landlock_path *paths;
+        size_t path_count;
+        struct config_ports bind, connect;
+        uint64_t scopes; /* LANDLOCK_SCOPE_* that must hold: asked for in words */
+        bool audit;      /* what is refused goes to the host's audit log */
 };
 
 struct config_isolation {
@@ -59,8 +104,13 @@ struct config_isolation {
                               * NULL: none (only without a mount namespace) */
         struct config_mount *mounts;
         size_t mount_count;
+        struct config_id_map uid_map, gid_map; /* both given, or neither */
         enum config_network network;
         bool unix_clients; /* connect() stays, for AF_UNIX; needs Landlock to refuse TCP */
+        char *hostname;    /* or NULL: the application's name */
+        struct config_time_offsets time_offsets;
+        struct config_capabilities capabilities;
+        struct config_landlock landlock;
 };
 
 struct config_value {
@@ -129,16 +179,18 @@ struct config_application {
         char *pointer;
 };
 
-#define CONFIG_PROCESSES_MAX 1024
-#define CONFIG_ID_DEFAULT    1000
-#define CONFIG_FILE_MAX      (4u << 20) /* bytes */
+#define CONFIG_PROCESSES_MAX      1024
+#define CONFIG_ID_DEFAULT         1000
+#define CONFIG_RANGE_SIZE_DEFAULT 65536
+#define CONFIG_FILE_MAX           (4u << 20) /* bytes */
 
 struct config_settings {
         uint32_t stop_timeout;  /* s; default 30 */
         uint32_t start_timeout; /* s from the clone to ready; default 60 */
-        uint32_t id_first,
-                id_count;      /* settings.id_range {"first", "count"}: host ids that root gives
-                                      * to applications, one each; default 1879048192, 65536 */
+        /* settings.id_ranges: the host's ids that root gives to applications, id_count ranges of id_size
+         * ids each from id_first on. Defaults: 4096 of 65536 from 1879048192 on. Who is not root has
+         * what subuid(5) grants, and of this only id_size, where it is written (0: it is not). */
+        uint32_t id_first, id_count, id_size;
         char *cgroup;          /* the directory of a control group for us; NULL: found */
         char *state_directory; /* where root remembers them; default /var/lib/clade */
 };

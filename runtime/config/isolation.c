@@ -7,8 +7,11 @@
 
 #include "base/missing.h"
 #include "base/own.h"
+#include "runtime/config/id_maps.h"
+#include "runtime/config/landlock.h"
 #include "runtime/config/mounts.h"
 #include "runtime/config/path.h"
+#include "runtime/config/privileges.h"
 #include "runtime/config/values.h"
 
 #define TEMPLATE_NAME_MAX 64 /* bytes */
@@ -111,29 +114,119 @@ static void read_isolation_mounts(struct reader *reader, const struct node *node
                 read_mounts(reader, node, isolation);
 }
 
+static void read_map(struct reader *reader, const struct node *node, struct draft *draft,
+                     struct config_id_map *map)
+{
+        if (draft->isolation->namespaces & CLONE_NEWUSER)
+                read_id_map(reader, node, map);
+        else
+                fault_key(reader, node,
+                          "without a user namespace there is nothing to map: remove \"%s\" or "
+                          "\"namespaces\": {\"credential\": false}",
+                          node->key);
+}
+
+static void read_uidmap(struct reader *reader, const struct node *node, void *member,
+                        const void *rule)
+{
+        struct draft *draft = member;
+
+        (void)rule;
+        read_map(reader, node, draft, &draft->isolation->uid_map);
+}
+
+static void read_gidmap(struct reader *reader, const struct node *node, void *member,
+                        const void *rule)
+{
+        struct draft *draft = member;
+
+        (void)rule;
+        read_map(reader, node, draft, &draft->isolation->gid_map);
+}
+
+static const struct network_name {
+        const char *name;
+        enum config_network network;
+} network_names[] = {
+        {"none", CONFIG_NETWORK_NONE},
+        {"loopback", CONFIG_NETWORK_LOOPBACK},
+        {"host", CONFIG_NETWORK_HOST},
+};
+
 static void read_network(struct reader *reader, const struct node *node, void *member,
                          const void *rule)
 {
+        const char *word = json_string_value(node->json);
         struct draft *draft = member;
         struct config_isolation *isolation = draft->isolation;
-        const char *network = json_string_value(node->json);
-        bool host = network && strcmp(network, "host") == 0;
+        const struct network_name *network = NULL;
+        bool host;
 
         (void)rule;
-        if (!host && !(network && strcmp(network, "none") == 0)) {
-                fault_expected(reader, node, "\"none\" or \"host\"");
+        for (size_t i = 0; word && i < ARRAY_SIZE(network_names); i++)
+                if (strcmp(network_names[i].name, word) == 0)
+                        network = &network_names[i];
+        if (!network) {
+                fault_expected(reader, node, "\"none\", \"loopback\" or \"host\"");
                 return;
         }
+        host = network->network == CONFIG_NETWORK_HOST;
         if ((draft->named & CLONE_NEWNET) && host == !!(isolation->namespaces & CLONE_NEWNET)) {
                 fault_value(reader, node,
                             "the network \"%s\" contradicts \"namespaces\": {\"network\": %s}: "
                             "remove one of the two",
-                            network, host ? "true" : "false");
+                            word, host ? "true" : "false");
                 return;
         }
-        isolation->network = host ? CONFIG_NETWORK_HOST : CONFIG_NETWORK_NONE;
+        isolation->network = network->network;
         if (host)
                 isolation->namespaces &= ~(uint64_t)CLONE_NEWNET;
+}
+
+/* A key that means nothing without a namespace of the application's own. */
+struct owned_rule {
+        uint64_t namespace;
+        const char *name; /* of it, in "namespaces" */
+        void (*read)(struct reader *, const struct node *, void *, const void *);
+        size_t offset; /* in struct config_isolation */
+};
+
+static void read_owned(struct reader *reader, const struct node *node, void *member,
+                       const void *rule)
+{
+        struct config_isolation *isolation = ((struct draft *)member)->isolation;
+        const struct owned_rule *owned = rule;
+
+        if (isolation->namespaces & owned->namespace)
+                owned->read(reader, node, (char *)isolation + owned->offset, NULL);
+        else
+                fault_key(reader, node,
+                          "this needs the application's own namespace \"%s\": remove \"%s\", or "
+                          "\"namespaces\": {\"%s\": false}",
+                          owned->name, node->key, owned->name);
+}
+
+/* Where the network is empty there is no port to name. */
+static void check_ports(struct reader *reader, const struct node *node,
+                        const struct config_isolation *isolation, const char *key,
+                        const struct config_ports *ports)
+{
+        const struct node at = NODE_MEMBER(node, key, json_object_get(node->json, key));
+
+        if (ports->count > 0 && isolation->network == CONFIG_NETWORK_NONE)
+                fault_value(reader, &at,
+                            "the network \"none\" has no TCP at all: remove the ports, "
+                            "or set \"network\" to \"loopback\" or \"host\"");
+}
+
+static void read_isolation_landlock(struct reader *reader, const struct node *node, void *member,
+                                    const void *rule)
+{
+        struct config_isolation *isolation = ((struct draft *)member)->isolation;
+
+        read_landlock(reader, node, &isolation->landlock, rule);
+        check_ports(reader, node, isolation, "bind", &isolation->landlock.bind);
+        check_ports(reader, node, isolation, "connect", &isolation->landlock.connect);
 }
 
 static void read_unix_clients(struct reader *reader, const struct node *node, void *member,
@@ -145,10 +238,26 @@ static void read_unix_clients(struct reader *reader, const struct node *node, vo
 /* The namespaces are first: the others depend on them. */
 static const struct key isolation_keys[] = {
         {"namespaces", read_namespaces, 0, NULL, NULL},
+        {"uidmap", read_uidmap, 0, NULL, NULL},
+        {"gidmap", read_gidmap, 0, NULL, NULL},
         {"rootfs", read_rootfs, 0, NULL, NULL},
         {"mounts", read_isolation_mounts, 0, NULL, NULL},
         {"network", read_network, 0, NULL, NULL},
         {"unix_clients", read_unix_clients, 0, NULL, NULL},
+        {"landlock", read_isolation_landlock, 0, NULL, NULL},
+        {"capabilities", read_owned, 0,
+         &(const struct owned_rule){CLONE_NEWUSER, "credential", read_capabilities,
+                                    offsetof(struct config_isolation, capabilities)},
+         NULL},
+        {"new_privs", read_new_privs, 0, NULL, NULL},
+        {"hostname", read_owned, 0,
+         &(const struct owned_rule){CLONE_NEWUTS, "uname", read_hostname,
+                                    offsetof(struct config_isolation, hostname)},
+         NULL},
+        {"time_offsets", read_owned, 0,
+         &(const struct owned_rule){CLONE_NEWTIME, "time", read_time_offsets,
+                                    offsetof(struct config_isolation, time_offsets)},
+         NULL},
 };
 
 static const struct schema isolation_schema = {
