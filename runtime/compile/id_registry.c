@@ -188,7 +188,7 @@ int id_registry_assign(struct id_registry *registry, const struct id_range *rang
                 error_say(error, ENOSPC, "all ids from %u to %u are taken", range->first,
                           range->first + (range->count - 1));
                 return error_remedy(error,
-                                    "make the range larger (settings.id_range; without root, "
+                                    "make the range larger (settings.id_ranges; without root, "
                                     "/etc/subuid and /etc/subgid), or remove lines of %s/ids "
                                     "whose applications own no files any more",
                                     registry->directory);

@@ -56,7 +56,7 @@ static int check_mapped(const char *map, uint32_t first, uint32_t count, struct 
         error_say(error, EINVAL, "ids %u to %u are not all mapped in this user namespace (%s)",
                   first, first + (count - 1), map);
         return error_remedy(error,
-                            "set settings.id_range to ids that %s maps in its first column, or "
+                            "set settings.id_ranges to ids that %s maps in its first column, or "
                             "have the container given more ids",
                             map);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "runtime/config/id_maps.h"
 #include "runtime/config/limits.h"
 #include "runtime/config/resources.h"
 #include "runtime/config/values.h"
@@ -194,6 +195,7 @@ static void read_application(struct reader *reader, const struct node *node,
         if (!read_object(reader, node, &application_schema, application))
                 return;
         check_options(reader, node, application);
+        check_id_maps(reader, node, application);
         check_resources(reader, node, application);
 }
 

@@ -4,55 +4,54 @@
 #include <stddef.h>
 
 #include "base/own.h"
+#include "runtime/config/id_maps.h"
 #include "runtime/config/values.h"
 
-/* (uid_t)-1 means "none" to the kernel and -2 is nobody's in many places, so the last one is 2^32 - 3.
- * 65534 is the overflow id and 65535 the 16-bit "none" (user_namespaces(7), setfsuid(2)). */
-#define ID_LAST        4294967293
-#define ID_RESERVED    65534
-#define ID_RESERVED_TO 65535
-#define ID_FIRST_LEAST 1000 /* below are the host's own users */
+#define ID_LAST        4294967293 /* id_maps.c */
+#define ID_FIRST_LEAST 1000       /* below are the host's own users */
 
-static const struct key id_range_keys[] = {
+static const struct key id_ranges_keys[] = {
         {"first", read_u32, offsetof(struct config_settings, id_first),
-         &(const struct integer_rule){ID_FIRST_LEAST, ID_LAST, NULL}, "the first id of the range"},
+         &(const struct integer_rule){ID_FIRST_LEAST, ID_LAST, NULL}, NULL},
         {"count", read_u32, offsetof(struct config_settings, id_count),
-         &(const struct integer_rule){1, ID_LAST, NULL}, "how many ids the range has"},
+         &(const struct integer_rule){1, ID_LAST, NULL}, NULL},
+        {"size", read_u32, offsetof(struct config_settings, id_size),
+         &(const struct integer_rule){1, ID_LAST, NULL}, NULL},
 };
 
-static const struct schema id_range_schema = {
-        .what = "the id range",
-        .keys = id_range_keys,
-        .count = ARRAY_SIZE(id_range_keys),
+static const struct schema id_ranges_schema = {
+        .what = "the id ranges",
+        .keys = id_ranges_keys,
+        .count = ARRAY_SIZE(id_ranges_keys),
 };
 
-static void read_id_range(struct reader *reader, const struct node *node, void *member,
-                          const void *rule)
+/* What is not written has its default; what comes of it together must be ids. */
+static void read_id_ranges(struct reader *reader, const struct node *node, void *member,
+                           const void *rule)
 {
-        struct config_settings *settings = member, range = {.id_first = 0};
-        uint64_t last;
+        struct config_settings *settings = member, ranges = *settings;
+        size_t faults = reader->fault_count + reader->left_out;
+        const char *fault;
+        uint64_t count;
 
         (void)rule;
-        if (!read_object(reader, node, &id_range_schema, &range) || !range.id_first ||
-            !range.id_count)
+        if (!read_object(reader, node, &id_ranges_schema, &ranges) ||
+            reader->fault_count + reader->left_out > faults)
                 return;
-        last = (uint64_t)range.id_first + range.id_count - 1;
-        if (last > ID_LAST) {
+        count = (uint64_t)ranges.id_count *
+                (ranges.id_size ? ranges.id_size : CONFIG_RANGE_SIZE_DEFAULT);
+        fault = id_range_fault(ranges.id_first, count);
+        if (fault) {
                 fault_value(reader, node,
-                            "the range ends at %llu, beyond the last usable id %u: choose a lower "
-                            "\"first\" or \"count\"",
-                            (unsigned long long)last, (unsigned)ID_LAST);
+                            "the ranges have the ids %u to %llu, %s: choose another \"first\", "
+                            "\"count\" or \"size\"",
+                            ranges.id_first, (unsigned long long)ranges.id_first + count - 1,
+                            fault);
                 return;
         }
-        if (range.id_first <= ID_RESERVED_TO && last >= ID_RESERVED) {
-                fault_value(reader, node,
-                            "the range %u to %llu contains the reserved ids %u and %u: choose one "
-                            "below or above them",
-                            range.id_first, (unsigned long long)last, ID_RESERVED, ID_RESERVED_TO);
-                return;
-        }
-        settings->id_first = range.id_first;
-        settings->id_count = range.id_count;
+        settings->id_first = ranges.id_first;
+        settings->id_count = ranges.id_count;
+        settings->id_size = ranges.id_size;
 }
 
 static const struct key settings_keys[] = {
@@ -60,7 +59,7 @@ static const struct key settings_keys[] = {
          &(const struct integer_rule){0, 3600, "seconds"}, NULL},
         {"start_timeout", read_u32, offsetof(struct config_settings, start_timeout),
          &(const struct integer_rule){1, 3600, "seconds"}, NULL},
-        {"id_range", read_id_range, 0, NULL, NULL},
+        {"id_ranges", read_id_ranges, 0, NULL, NULL},
         {"cgroup", read_path, offsetof(struct config_settings, cgroup), NULL, NULL},
         {"state_directory", read_path, offsetof(struct config_settings, state_directory), NULL,
          NULL},
@@ -83,6 +82,6 @@ void settings_defaults(struct reader *reader, struct config_settings *settings)
         settings->stop_timeout = 30;
         settings->start_timeout = 60;
         settings->id_first = 1879048192;
-        settings->id_count = 65536;
+        settings->id_count = 4096;
         store_string(reader, &settings->state_directory, "/var/lib/clade");
 }

@@ -73,7 +73,8 @@ Test(config_valid, defaults)
         cr_expect_eq(config.settings.stop_timeout, 30);
         cr_expect_eq(config.settings.start_timeout, 60);
         cr_expect_eq(config.settings.id_first, 1879048192);
-        cr_expect_eq(config.settings.id_count, 65536);
+        cr_expect_eq(config.settings.id_count, 4096);
+        cr_expect_eq(config.settings.id_size, 0);
         cr_expect_str_eq(config.settings.state_directory, "/var/lib/clade");
         cr_expect_eq(config.listener_count, 0);
         cr_assert_eq(config.application_count, 1);
@@ -98,6 +99,8 @@ Test(config_valid, defaults)
         cr_expect_eq(a->isolation.mount_count, 0);
         cr_expect_eq(a->isolation.network, CONFIG_NETWORK_NONE);
         cr_expect_not(a->isolation.unix_clients);
+        cr_expect_not(a->isolation.uid_map.given);
+        cr_expect_eq(a->isolation.gid_map.count, 0);
 }
 
 Test(config_valid, no_applications_at_all)
@@ -114,6 +117,7 @@ Test(config_valid, settings)
         cr_expect_eq(config.settings.start_timeout, 3600);
         cr_expect_eq(config.settings.id_first, 65536);
         cr_expect_eq(config.settings.id_count, 1000);
+        cr_expect_eq(config.settings.id_size, 10);
         cr_expect_str_eq(config.settings.state_directory, "/srv/clade/state");
 }
 
@@ -215,6 +219,13 @@ Test(config_valid, isolation)
         cr_expect_str_eq(isolation->rootfs, "host");
         cr_expect_eq(isolation->network, CONFIG_NETWORK_NONE);
         cr_expect(isolation->unix_clients);
+        cr_expect(isolation->uid_map.given && isolation->gid_map.given);
+        cr_assert_eq(isolation->uid_map.count, 2);
+        cr_expect_eq(isolation->uid_map.extents[0].size, 1000);
+        cr_expect_eq(isolation->uid_map.extents[1].container, 4294967293);
+        cr_expect_eq(isolation->uid_map.extents[1].host, 4294967293);
+        cr_assert_eq(isolation->gid_map.count, 1);
+        cr_expect_eq(isolation->gid_map.extents[0].container, 1);
         cr_assert_eq(isolation->mount_count, 4);
         cr_expect_str_eq(isolation->mounts[0].destination, "/data");
         cr_expect_null(isolation->mounts[0].type);
