@@ -19,6 +19,7 @@
 #include "base/missing.h"
 #include "base/own.h"
 #include "base/signals.h"
+#include "isolation/birthplace.h"
 #include "isolation/clocks.h"
 #include "isolation/idmap.h"
 #include "isolation/refusal.h"
@@ -115,7 +116,8 @@ static enum isolation_step_id child_steps(struct child *child, struct error *err
         /* End of file: P is gone or has given us up. */
         if (fd_read_full(child->go, &byte, 1) != 1)
                 _exit(STEP_ID_MAPS);
-        if (clocks_apply(&clone->plan->clocks, error) < 0)
+        if (birthplace_apply(clone->plan, error) < 0 ||
+            clocks_apply(&clone->plan->clocks, error) < 0)
                 return STEP_NAMESPACES;
         if (!clone->plan->privileged && sources_open(clone->plan, child->trees, error) < 0)
                 return STEP_SOURCES;
@@ -171,21 +173,32 @@ static long clone_plain(uint64_t namespaces, int *ret_pidfd)
 static pid_t clone_child(struct child *child, int *ret_pidfd, struct error *error)
 {
         const struct plan *plan = child->clone->plan;
-        uint64_t namespaces = clocks_clone_flags(plan);
+        uint64_t namespaces = birthplace_clone_flags(plan, clocks_clone_flags(plan));
         struct clone_args args = {
                 .flags = namespaces | CLONE_PIDFD,
                 .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
                 .exit_signal = SIGCHLD,
         };
-        long pid = syscall(SYS_clone3, &args, sizeof(args));
+        bool plain = false;
+        long pid;
+        int r;
 
-        if (pid < 0 && errno == ENOSYS)
+        birthplace_arguments(plan, child->clone->cgroup, &args);
+        pid = syscall(SYS_clone3, &args, sizeof(args));
+        if (pid < 0 && errno == ENOSYS) {
+                plain = true;
                 pid = clone_plain(namespaces, ret_pidfd);
+        }
         if (pid == 0)
                 child_main(child);
+        if (pid < 0 && birthplace_explain(plan, errno, error))
+                return -error->code;
         if (pid < 0)
                 return refusal_explain(error, errno, plan->namespaces);
-        return (pid_t)pid;
+        r = plain ? birthplace_move(plan, child->clone->cgroup, (pid_t)pid, error) : 0;
+        if (r < 0)
+                child_end(*ret_pidfd);
+        return r < 0 ? r : (pid_t)pid;
 }
 
 static int clone_with_trees(const struct isolation_clone *clone, int *trees, pid_t *ret_pid,
@@ -267,12 +280,15 @@ void clone_describe(const struct plan *plan, const struct isolation_report *repo
         if (plan->privileged)
                 describe_sources(plan, report);
         report_step(report, "namespaces");
-        report_call(report, "clone3", "%s",
-                    report_namespaces(clocks_clone_flags(plan), words, sizeof(words)));
+        report_call(report, "clone3", "%s%s",
+                    report_namespaces(birthplace_clone_flags(plan, clocks_clone_flags(plan)), words,
+                                      sizeof(words)),
+                    plan->cgroup.present ? "|CLONE_INTO_CGROUP" : "");
         report_call(report, "prctl", "PR_SET_PDEATHSIG, SIGKILL");
         scheduling_describe(&plan->scheduling, report);
         report_step(report, "id-maps");
         idmap_describe(identity, report);
+        birthplace_describe(plan, report);
         clocks_describe(&plan->clocks, report);
         if (!plan->privileged)
                 describe_sources(plan, report);

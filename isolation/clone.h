@@ -3,7 +3,9 @@
  * Theory of operation, in the order of the calls; P is the cloning process, C the clone.
  *
  *   P  opens the plan's sources as detached mounts, where it may (root).
- *   P  clone3 with the plan's namespace flags and CLONE_PIDFD. C waits on a pipe.
+ *   P  clone3 with the plan's namespace flags and CLONE_PIDFD. C waits on a pipe. Where the plan has a
+ *      control group C is born in it (CLONE_INTO_CGROUP); its cgroup namespace then has to wait until it
+ *      is there, since one that clone3 makes has P's own control group as its root.
  *   P  writes C's id maps (or lets newuidmap do it), then writes the go byte.
  *   C  still has P's ids on the host: where P could not open the sources, C does now, in its own mount
  *      namespace, and compares device and inode with the plan.
@@ -26,6 +28,9 @@
 
 struct isolation_clone {
         const struct plan *plan;
+        /* In place of an exec: called in C, which then exits with 0. `trees` are the plan's sources. For what
+         * only wants to know how far a clone gets (ladder.h). */
+        void (*run)(void *context, const int *trees);
         int executable;   /* opened for reading, executable by the plan's id */
         char **arguments; /* argv, NULL at the end */
         char **environment;
@@ -36,6 +41,9 @@ struct isolation_clone {
         const int *descriptors;
         size_t descriptor_count;
         size_t first_source;
+
+        /* Where plan->cgroup.present: the directory of the control group that C is born in. */
+        int cgroup;
 
         /* Called in C when it cannot go on; it then exits with `step` as its status. `arranged` says
          * whether the descriptors have their fixed numbers already or still those of P. */

@@ -150,6 +150,26 @@ struct plan_clocks {
         uint64_t monotonic, boottime; /* int64_t, seconds */
 };
 
+/* Of one block device, in a second; PLAN_UNLIMITED where there is none. */
+struct plan_io {
+        uint32_t major, minor;
+        uint64_t read_bytes, write_bytes, read_requests, write_requests;
+};
+
+/* The control group that prototype and workers are born in (isolation/cgroup.h). The cloning process makes it;
+ * nothing of it crosses the exec. */
+struct plan_cgroup {
+        bool present; /* there is one; otherwise nothing below counts */
+        uint64_t memory, swap; /* bytes; PLAN_UNLIMITED */
+        uint64_t cpu;          /* us in each 100 000 of them, over all processors; PLAN_UNLIMITED */
+        uint64_t tasks;        /* processes and threads; PLAN_UNLIMITED */
+        bool oom_group;        /* one out of memory ends all */
+        struct plan_io *io;
+        size_t io_count;
+};
+
+#define PLAN_UNLIMITED UINT64_MAX
+
 struct plan {
         uint64_t namespaces; /* CLONE_NEW* */
         struct plan_identity identity;
@@ -169,6 +189,7 @@ struct plan {
         struct plan_entry *entries;
         size_t entry_count;
 
+        struct plan_cgroup cgroup;
         struct plan_rlimit *rlimits;
         size_t rlimit_count;
 
