@@ -15,11 +15,8 @@
 #include <unistd.h>
 
 #include "attempts.h"
+#include "scan.h"
 #include "serve.h"
-
-/* AddressSanitizer's books, and what it keeps in reserve: no data of ours is in there. */
-#define SHADOW_SIZE  (16ull << 30)
-#define RESERVE_SIZE (256ull << 20)
 
 static void tell_environment(const struct request *request, struct answer *answer)
 {
@@ -62,59 +59,17 @@ static void tell_file(const struct request *request, struct answer *answer)
                 answer_print(answer, "%s", strerrorname_np(-r));
 }
 
-/* How often `first` followed at once by `second` is in our memory. Neither the request nor anything here
- * ever holds the two side by side, apart from what has been read, which is not looked at. */
-static void scan_memory(const struct request *request, struct answer *answer)
+static void tell_scan(const struct request *request, struct answer *answer)
 {
-        static char window[1 << 20];
-        char first[128], second[128], line[512];
-        size_t first_length, second_length;
-        int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-        FILE *maps = fopen("/proc/self/maps", "re");
-        uint64_t scanned = 0;
-        unsigned found = 0;
+        char first[128], second[128];
+        struct scan scan;
 
         query(request->target, "first", first, sizeof(first));
         query(request->target, "second", second, sizeof(second));
-        first_length = strlen(first);
-        second_length = strlen(second);
-        while (maps && memory >= 0 && fgets(line, sizeof(line), maps)) {
-                uint64_t start, end;
-                char readable;
-
-                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %c", &start, &end, &readable) != 3 ||
-                    end - start > SHADOW_SIZE || (readable == '-' && end - start > RESERVE_SIZE))
-                        continue;
-                for (uint64_t at = start; at < end;) {
-                        size_t want = end - at < sizeof(window) ? end - at : sizeof(window);
-                        ssize_t n = pread(memory, window, want, (off_t)at);
-
-                        if (n <= 0) { /* a guard page, or [vvar] */
-                                at += 4096;
-                                continue;
-                        }
-                        scanned += (uint64_t)n;
-                        for (size_t i = 0; i + first_length + second_length <= (size_t)n; i++) {
-                                uint64_t address = at + i;
-
-                                if (memcmp(window + i, first, first_length) != 0 ||
-                                    memcmp(window + i + first_length, second, second_length) != 0)
-                                        continue;
-                                if (address + sizeof(window) > (uintptr_t)window &&
-                                    address < (uintptr_t)window + sizeof(window))
-                                        continue;
-                                found++;
-                        }
-                        /* What lies across the border is seen by the next one. */
-                        at += (size_t)n > 256 && (uint64_t)n < end - at ? (uint64_t)n - 256
-                                                                        : (uint64_t)n;
-                }
-        }
-        answer_print(answer, "found %u in %" PRIu64 "\n", found, scanned);
-        if (maps)
-                fclose(maps);
-        if (memory >= 0)
-                close(memory);
+        if (scan_memory(first, second, &scan) < 0)
+                answer_print(answer, "%s\n", strerrorname_np(errno));
+        else
+                answer_print(answer, "found %u in %" PRIu64 "\n", scan.found, scan.scanned);
 }
 
 static void try_clone3(const struct request *request, struct answer *answer)
@@ -232,7 +187,7 @@ static const struct route {
         {"/environment", tell_environment},
         {"/descriptors", tell_descriptors},
         {"/file", tell_file},
-        {"/scan", scan_memory},
+        {"/scan", tell_scan},
         {"/clone3", try_clone3},
         {"/files", try_files},
         {"/root", try_root},
