@@ -11,8 +11,7 @@
  *   loop       bytes from one to the other, never more than one chunk in hand; a full pipe stops its lane
  *   account    what was left over when nobody remained who could have written more
  *
- * What was written before something was reported arrives before that report: the kernel tells of readable
- * pipes in the order in which they became so, and in each round the reports come last.
+ * What was written before something was reported arrives before that report: see carry().
  *
  * It is linked statically and holds a few pages, since there are as many as applications. It has no file to
  * write to and nobody to speak to: its exit status says what went wrong.
@@ -86,30 +85,27 @@ static void get(struct lane *lane)
                 lane_end(lane);
 }
 
+static bool can_get(const struct lane *lane)
+{
+        return lane->from >= 0 && lane->size == 0 && lane->readable;
+}
+
+static bool can_put(const struct lane *lane)
+{
+        return lane->from >= 0 && lane->size > 0 && lane->writable;
+}
+
 /* True when it stopped for the others' sake. */
 static bool pump(struct lane *lane)
 {
-        for (unsigned i = 0; i < 2 * TURN; i++) {
-                if (lane->from < 0)
-                        return false;
-                if (lane->size > 0 && lane->writable)
-                        put(lane);
-                else if (lane->size == 0 && lane->readable)
+        for (unsigned i = 0; i < TURN; i++) {
+                if (can_get(lane))
                         get(lane);
-                else
-                        return false;
+                if (!can_put(lane))
+                        return can_get(lane);
+                put(lane);
         }
         return true;
-}
-
-/* Outputs, then reports; orders go the other way. */
-static bool round_of_all(struct relay *relay)
-{
-        bool more = false;
-
-        for (unsigned i = relay->count; i-- > 0;)
-                more |= pump(&relay->lanes[i]);
-        return more;
 }
 
 /* Nobody is left who could write: reports have all been heard, and what does not fit of the output is given
@@ -141,20 +137,48 @@ static void hear(struct relay *relay, const struct epoll_event *event)
         }
 }
 
-static int loop(struct relay *relay)
+/* Waits as told, and hears all there is to hear. */
+static int listen_to_all(struct relay *relay, int timeout)
 {
         struct epoll_event events[EVENTS];
-        bool more = false;
+        int n;
 
-        while (more || !over(relay)) {
-                int n = epoll_wait(relay->epoll, events, EVENTS, more ? 0 : -1);
-
-                if (n < 0 && errno != EINTR)
-                        return FAILED_LOOP;
+        do {
+                n = epoll_wait(relay->epoll, events, EVENTS, timeout);
                 for (int i = 0; i < n; i++)
                         hear(relay, &events[i]);
-                more = round_of_all(relay);
+                timeout = 0;
+        } while (n == EVENTS);
+        return n < 0 && errno != EINTR ? -errno : 0;
+}
+
+/* One report at a time. With one in hand, all output that was written before it can be heard of, and goes
+ * first. */
+static int carry(struct relay *relay, bool *ret_more)
+{
+        struct lane *reports = &relay->lanes[RELAY_REPORTS];
+        int r = 0;
+
+        if (can_get(reports)) {
+                get(reports);
+                r = listen_to_all(relay, 0);
         }
+        *ret_more = pump(&relay->lanes[RELAY_ORDERS]);
+        for (unsigned i = RELAY_OUTPUTS; i < relay->count; i++)
+                *ret_more |= pump(&relay->lanes[i]);
+        if (can_put(reports))
+                put(reports);
+        *ret_more |= can_get(reports) || can_put(reports);
+        return r;
+}
+
+static int loop(struct relay *relay)
+{
+        bool more = false;
+
+        while (more || !over(relay))
+                if (listen_to_all(relay, more ? 0 : -1) < 0 || carry(relay, &more) < 0)
+                        return FAILED_LOOP;
         return 0;
 }
 
