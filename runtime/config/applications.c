@@ -8,7 +8,6 @@
 
 #include "base/own.h"
 #include "runtime/config/id_maps.h"
-#include "runtime/config/limits.h"
 #include "runtime/config/resources.h"
 #include "runtime/config/values.h"
 

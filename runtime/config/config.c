@@ -9,7 +9,6 @@
 #include "base/fd.h"
 #include "base/own.h"
 #include "runtime/config/landlock.h"
-#include "runtime/config/limits.h"
 #include "runtime/config/schema.h"
 #include "runtime/config/syntax.h"
 #include "runtime/config/values.h"

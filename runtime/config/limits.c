@@ -1,4 +1,4 @@
-#include "runtime/config/limits.h"
+#include "runtime/config/schema.h"
 
 #include <stdlib.h>
 #include <string.h>

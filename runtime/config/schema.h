@@ -31,3 +31,7 @@ void offer_options(const struct reader *reader, const void *target, struct sugge
 /* Afterwards: what is required and missing. `node` is the application. */
 void check_options(struct reader *reader, const struct node *node,
                    struct config_application *application);
+
+/* member: struct config_limits. (A header of its own would have the C library's name.) */
+void read_limits(struct reader *reader, const struct node *node, void *member, const void *rule);
+void limits_finish(struct config_limits *limits);
