@@ -118,6 +118,22 @@ int cgroup_enable(int cgroup, uint32_t controllers, struct error *error)
         return 0;
 }
 
+int cgroup_disable(int cgroup)
+{
+        uint32_t there;
+        int r = cgroup_controllers_read(cgroup, "cgroup.subtree_control", &there);
+
+        for (size_t i = 0; r == 0 && i < CGROUP_CONTROLLERS; i++) {
+                char text[LINE_SIZE];
+
+                if (!(there & cgroup_controllers[i].flag))
+                        continue;
+                snprintf(text, sizeof(text), "-%s", cgroup_controllers[i].name);
+                r = write_file(cgroup, "cgroup.subtree_control", text);
+        }
+        return r;
+}
+
 /* --- the place ------------------------------------------------------------------------------- */
 
 /* What is switched on for it now is what there will be at the next start, whose needs nobody knows yet. */

@@ -51,6 +51,9 @@ int cgroup_open_place(const struct cgroup_place *place, struct error *error);
 /* Switches controllers on for the children of a control group. -EBUSY: it has processes. */
 int cgroup_enable(int cgroup, uint32_t controllers, struct error *error);
 
+/* Switches off whatever is switched on: it may have processes again. 0 or -errno. */
+int cgroup_disable(int cgroup);
+
 /* A new one below `parent`: a descriptor or a negative errno, -EEXIST among them. */
 int cgroup_make(int parent, const char *name, struct error *error);
 

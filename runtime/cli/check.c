@@ -43,8 +43,10 @@ static int check(const struct session *session)
 {
         const struct config *config = &session->loaded.config;
         struct seccomp_cache filters = {.sets = {{.made = false}}};
+        struct compile_cgroups cgroups;
         const struct compile compile = {
                 .config = config,
+                .cgroups = &cgroups,
                 .filters = &filters,
                 .template_directory = session->paths.templates,
                 .notice = print_compile_notice,
@@ -57,6 +59,7 @@ static int check(const struct session *session)
         /* Without it errors lack their line, and are told all the same. */
         if (fd >= 0)
                 fd_read_file(fd, CONFIG_FILE_MAX, &text, &size);
+        compile_find_cgroups(config, &cgroups);
         for (size_t i = 0; i < config->application_count; i++) {
                 struct compiled *compiled = NULL;
                 struct error error = ERROR_INIT;

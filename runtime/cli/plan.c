@@ -8,11 +8,13 @@
 #include "runtime/compile/compile.h"
 
 static json_t *plan_application(const struct session *session, struct seccomp_cache *filters,
-                                size_t index, bool show_environment, struct error *error)
+                                const struct compile_cgroups *cgroups, size_t index,
+                                bool show_environment, struct error *error)
 {
         const struct config *config = &session->loaded.config;
         const struct compile compile = {
                 .config = config,
+                .cgroups = cgroups,
                 .filters = filters,
                 .template_directory = session->paths.templates,
                 .notice = print_compile_notice,
@@ -35,10 +37,12 @@ static int plan(const struct session *session, const char *name, bool show_envir
 {
         const struct config *config = &session->loaded.config;
         struct seccomp_cache filters = {.sets = {{.made = false}}};
+        struct compile_cgroups cgroups;
         json_t *list = json_array();
         int status = STATUS_OK;
         bool found = false;
 
+        compile_find_cgroups(config, &cgroups);
         for (size_t i = 0; i < config->application_count; i++) {
                 struct error error = ERROR_INIT;
                 json_t *object;
@@ -46,7 +50,7 @@ static int plan(const struct session *session, const char *name, bool show_envir
                 if (name && strcmp(config->applications[i].name, name) != 0)
                         continue;
                 found = true;
-                object = plan_application(session, &filters, i, show_environment, &error);
+                object = plan_application(session, &filters, &cgroups, i, show_environment, &error);
                 if (object)
                         json_array_append_new(list, object);
                 else

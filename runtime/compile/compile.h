@@ -10,14 +10,26 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "isolation/cgroup.h"
 #include "isolation/seccomp/compiler.h"
 #include "runtime/config/config.h"
 #include "runtime/protocol/launch.h"
+
+/* What control groups this host lets us have. */
+struct compile_cgroups {
+        bool found;
+        struct cgroup_place place; /* where they are found */
+        struct error error;        /* where they are not: why, and what would help */
+};
+
+/* Looks for them, and changes nothing. Once for a configuration: whoever uses what is found has moved. */
+void compile_find_cgroups(const struct config *config, struct compile_cgroups *ret_cgroups);
 
 struct compile {
         const struct config *config;
         const char *template_directory;
         struct seccomp_cache *filters; /* outlives what is compiled */
+        const struct compile_cgroups *cgroups; /* NULL: none */
         bool remember;                 /* see ids.h */
         /* Things worth knowing that refuse nothing: "rootfs template has no /usr/lib32 here". */
         void (*notice)(void *context, const char *application, const char *text);

@@ -150,6 +150,9 @@ struct config_resources {
         size_t io_count;
 };
 
+/* Whether anything in it is limited. */
+bool config_needs_cgroup(const struct config_resources *resources);
+
 /* What an application may use up. What is not said is left to defaults (runtime/compile). */
 struct config_limits {
         struct config_resources resources;

@@ -209,6 +209,13 @@ void check_resources(struct reader *reader, const struct node *node,
                           "swap is what may be used beyond \"memory\": expected that, too");
 }
 
+bool config_needs_cgroup(const struct config_resources *resources)
+{
+        return resources->memory != CONFIG_UNLIMITED || resources->cpu != CONFIG_UNLIMITED ||
+               resources->tasks != CONFIG_UNLIMITED || resources->oom_group ||
+               resources->io_count > 0;
+}
+
 void resources_finish(struct config_resources *resources)
 {
         for (size_t i = 0; i < resources->io_count; i++)

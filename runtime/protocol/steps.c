@@ -23,6 +23,8 @@ const char *step_name(unsigned id)
                 return "after-clone";
         case STEP_START:
                 return "start";
+        case STEP_CGROUP:
+                return "cgroup";
         }
         return "unknown";
 }

@@ -13,6 +13,7 @@ enum runtime_step_id {
         STEP_WORKER,            /* a worker arranges what is its own */
         STEP_AFTER_CLONE,       /* ... resets what must not be shared */
         STEP_START,             /* ... hands over to the application */
+        STEP_CGROUP,            /* the supervisor makes the control group; nobody's exit status */
 };
 
 /* A name for any step, of either enum; "unknown" for other numbers. */

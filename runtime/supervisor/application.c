@@ -104,6 +104,7 @@ static void try_again(struct application *application, uint64_t lived_us, bool b
 static bool begin(struct application *application)
 {
         struct error error = ERROR_INIT;
+        char path[PATH_MAX];
         siginfo_t end;
         unsigned step;
 
@@ -121,7 +122,10 @@ static bool begin(struct application *application)
                 return false;
         }
         log_event(log_of(application), LOG_INFO, "prototype-started", application->name,
-                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1));
+                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1),
+                  LOG_TEXT_FIELD("cgroup", application->home.fd >= 0
+                                                   ? cgroup_home_path(application, path)
+                                                   : NULL));
         deadline(application,
                  application->supervisor->config->settings.start_timeout * MICROSECONDS);
         return true;
@@ -224,16 +228,20 @@ static bool bury(struct application *application)
         enum application_state state = application->state;
         uint64_t lived = now_us(application->supervisor) - application->started_us;
         pid_t pid = application->pid;
+        bool memory = false;
         siginfo_t end;
 
         timer_disarm(application->timer);
         for (uint32_t i = 0; i < application->config->processes; i++)
                 worker_event(&application->workers[i], WORKER_GONE);
+        if (!application->fault.code && state != APPLICATION_ENDING)
+                memory = cgroup_home_out_of_memory(application);
         incarnation_finish(application, &end);
         log_event(log_of(application), LOG_INFO, "prototype-exited", application->name,
                   LOG_NUMBER("pid", pid), LOG_NUMBER("isolated_pid", 1),
                   end.si_code == CLD_EXITED ? LOG_NUMBER("code", end.si_status)
-                                            : LOG_NUMBER("signal", end.si_status));
+                                            : LOG_NUMBER("signal", end.si_status),
+                  memory ? LOG_NUMBER("out_of_memory", 1) : LOG_TEXT_FIELD("out_of_memory", NULL));
         if (state == APPLICATION_STARTING)
                 explain_death(application, &end);
         /* A step that failed may have found the host changed: look at it again. A rule that was broken has

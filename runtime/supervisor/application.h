@@ -16,6 +16,7 @@
 #include "runtime/config/config.h"
 #include "runtime/protocol/messages.h"
 #include "runtime/supervisor/backoff.h"
+#include "runtime/supervisor/cgroup.h"
 #include "runtime/supervisor/listener.h"
 #include "runtime/supervisor/output.h"
 #include "runtime/supervisor/relay.h"
@@ -121,7 +122,8 @@ struct application {
         int pidfd;
         int pidns;              /* its pid namespace; -1 where it cannot be had */
         sd_event_source *death; /* while it lives */
-        struct relay relay;     /* between its pipes and ours */
+        struct cgroup_home home;
+        struct relay relay; /* between its pipes and ours */
         int orders, reports;
         sd_event_source *orders_source, *reports_source;
         int scoreboard, kick;

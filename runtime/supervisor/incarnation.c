@@ -290,6 +290,12 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
                 return r;
         clone.descriptors = handover.fds;
         clone.descriptor_count = handover.count;
+        r = cgroup_home_make(application, error);
+        if (r < 0) {
+                *ret_step = STEP_CGROUP;
+                return r;
+        }
+        clone.cgroup = application->home.fd;
         r = isolation_clone(&clone, &application->pid, &application->pidfd, &step, error);
         if (r < 0) {
                 *ret_step = step;
@@ -325,6 +331,7 @@ void incarnation_kill(struct application *application)
          * each of them has asked to die with its parent. */
         if (application->pidfd >= 0)
                 pidfd_send_signal(application->pidfd, SIGKILL, NULL, 0);
+        cgroup_home_kill(application);
         /* Nothing more is heard from it; closed, so that the relay does not wait for us to listen. */
         application->reports_source = sd_event_source_disable_unref(application->reports_source);
         fd_close(TAKE_FD(application->reports));
@@ -347,6 +354,7 @@ void incarnation_finish(struct application *application, siginfo_t *ret_end)
                 while (waitid(P_PIDFD, (id_t)application->pidfd, ret_end, WEXITED) < 0 &&
                        errno == EINTR)
                         ;
+        cgroup_home_leave(application);
         relay_finish(&application->relay, &account);
         for (size_t i = 0; i < application->output_count; i++)
                 output_destroy(application->outputs[i], &allowance);

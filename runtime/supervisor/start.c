@@ -74,6 +74,7 @@ static int compile(struct application *application, struct error *error)
                 .config = application->supervisor->config,
                 .template_directory = application->supervisor->paths->templates,
                 .filters = &application->supervisor->filters,
+                .cgroups = &application->supervisor->cgroups.found,
                 .remember = true,
                 .notice = compile_notice,
                 .context = &application->supervisor->log,

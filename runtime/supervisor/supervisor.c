@@ -132,6 +132,8 @@ static int on_watcher_death(sd_event_source *source, int fd, uint32_t revents, v
         watcher_finish(&supervisor->watcher);
         r = watcher_start(&supervisor->watcher, &error);
         if (r == 0)
+                r = cgroup_tree_watch(supervisor, &error);
+        if (r == 0)
                 r = sd_event_add_io(supervisor->event, NULL, supervisor->watcher.pidfd, EPOLLIN,
                                     on_watcher_death, supervisor);
         for (size_t i = 0; r >= 0 && i < supervisor->application_count; i++)
@@ -203,8 +205,11 @@ static int prepare(struct supervisor *supervisor, struct error *error)
         r = privileges_trim(error);
         if (r < 0)
                 return r;
+        cgroup_tree_open(supervisor);
         /* Before there is anything that it should not have a copy of. */
         r = watcher_start(&supervisor->watcher, error);
+        if (r == 0)
+                r = cgroup_tree_watch(supervisor, error);
         if (r < 0)
                 return r;
         r = sd_event_new(&supervisor->event);
@@ -231,6 +236,7 @@ static void finish(struct supervisor *supervisor)
                 application_destroy(supervisor->applications[i]);
         free(supervisor->applications);
         watcher_finish(&supervisor->watcher);
+        cgroup_tree_close(supervisor);
         seccomp_cache_finish(&supervisor->filters);
         for (size_t i = 0; supervisor->module_images && i < supervisor->catalogue->count; i++)
                 fd_close(supervisor->module_images[i]);
@@ -250,6 +256,7 @@ int supervisor_run(const struct config *config, const struct catalogue *catalogu
                 .catalogue = catalogue,
                 .paths = paths,
                 .log = {.fd = STDERR_FILENO, .format = options->format, .minimum = options->level},
+                .cgroups = CGROUP_TREE_INIT,
                 .watcher = WATCHER_INIT,
                 .prototype_image = -1,
                 .relay_image = -1,

@@ -9,6 +9,7 @@
 #include "runtime/catalogue/catalogue.h"
 #include "runtime/config/config.h"
 #include "runtime/paths/paths.h"
+#include "runtime/supervisor/cgroup.h"
 #include "runtime/supervisor/log.h"
 #include "runtime/supervisor/watcher.h"
 
@@ -27,6 +28,7 @@ struct supervisor {
         sd_event_source *look;    /* a timer, where it is needed */
         sd_event_source *changed; /* deferred: look at the whole */
 
+        struct cgroup_tree cgroups;
         struct watcher watcher; /* kills what would outlive us */
         int prototype_image;    /* sealed memfd: the binary that every prototype is exec'd from */
         int relay_image;        /* ... and every relay */

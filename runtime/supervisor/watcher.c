@@ -19,17 +19,20 @@
 struct watched {
         struct pollfd *fds; /* [0] is the socket, the rest are pidfds */
         size_t count, room;
+        int cgroup; /* a cgroup.kill, or -1 */
 };
 
-/* A pidfd, -EAGAIN when there is none now, -EPIPE when the supervisor is gone. */
-static int receive(int socket)
+/* The byte that comes with a descriptor says what it is. */
+enum kind { KIND_PROCESS, KIND_CGROUP };
+
+/* A descriptor, -EAGAIN when there is none now, -EPIPE when the supervisor is gone. */
+static int receive(int socket, char *ret_kind)
 {
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int))];
         } control;
-        char byte;
-        struct iovec data = {.iov_base = &byte, .iov_len = 1};
+        struct iovec data = {.iov_base = ret_kind, .iov_len = 1};
         struct msghdr message = {
                 .msg_iov = &data,
                 .msg_iovlen = 1,
@@ -55,6 +58,9 @@ static void kill_all(const struct watched *watched)
 {
         for (size_t i = 1; i < watched->count; i++)
                 pidfd_send_signal(watched->fds[i].fd, SIGKILL, NULL, 0);
+        /* Those whom no pidfd holds: what has left its worker's group, where there is no pid namespace. */
+        if (watched->cgroup >= 0)
+                fd_write_full(watched->cgroup, "1", 1);
 }
 
 static bool keep(struct watched *watched, int fd)
@@ -87,7 +93,8 @@ static void forget_the_dead(struct watched *watched)
 
 static _Noreturn void watch(int socket)
 {
-        struct watched watched = {.room = 64};
+        struct watched watched = {.room = 64, .cgroup = -1};
+        char kind = KIND_PROCESS;
 
         watched.fds = calloc(watched.room, sizeof(*watched.fds));
         if (!watched.fds)
@@ -98,11 +105,13 @@ static _Noreturn void watch(int socket)
 
                 if (poll(watched.fds, watched.count, -1) < 0 && errno != EINTR)
                         break;
-                fd = receive(socket);
+                fd = receive(socket, &kind);
                 if (fd == -EPIPE || (fd < 0 && fd != -EAGAIN))
                         break;
                 forget_the_dead(&watched);
-                if (fd >= 0 && !keep(&watched, fd))
+                if (fd >= 0 && kind == KIND_CGROUP)
+                        watched.cgroup = fd;
+                else if (fd >= 0 && !keep(&watched, fd))
                         break;
         }
         kill_all(&watched);
@@ -147,13 +156,13 @@ int watcher_start(struct watcher *watcher, struct error *error)
         return 0;
 }
 
-int watcher_add(struct watcher *watcher, int pidfd, struct error *error)
+static int share(struct watcher *watcher, enum kind kind, int fd, struct error *error)
 {
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int))];
         } control = {.space = {0}};
-        struct iovec data = {.iov_base = (char[]){1}, .iov_len = 1};
+        struct iovec data = {.iov_base = (char[]){(char)kind}, .iov_len = 1};
         struct msghdr message = {
                 .msg_iov = &data,
                 .msg_iovlen = 1,
@@ -165,12 +174,22 @@ int watcher_add(struct watcher *watcher, int pidfd, struct error *error)
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &pidfd, sizeof(pidfd));
+        memcpy(CMSG_DATA(header), &fd, sizeof(fd));
         /* It blocks for as long as the watcher has not read what came before: no code of a tenant is there. */
         while (sendmsg(watcher->socket, &message, MSG_NOSIGNAL) < 0)
                 if (errno != EINTR)
                         return error_set(error, errno, "telling the watcher");
         return 0;
+}
+
+int watcher_add(struct watcher *watcher, int pidfd, struct error *error)
+{
+        return share(watcher, KIND_PROCESS, pidfd, error);
+}
+
+int watcher_add_cgroup(struct watcher *watcher, int fd, struct error *error)
+{
+        return share(watcher, KIND_CGROUP, fd, error);
 }
 
 void watcher_finish(struct watcher *watcher)

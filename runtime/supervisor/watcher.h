@@ -25,5 +25,8 @@ int watcher_start(struct watcher *watcher, struct error *error);
 /* Shares a pidfd with the watcher; it forgets the dead by itself. */
 int watcher_add(struct watcher *watcher, int pidfd, struct error *error);
 
+/* A cgroup.kill, open for writing: all that is in that control group goes, too. */
+int watcher_add_cgroup(struct watcher *watcher, int fd, struct error *error);
+
 /* Ends it, which kills whatever is still alive of what was added. */
 void watcher_finish(struct watcher *watcher);

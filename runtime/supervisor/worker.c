@@ -44,17 +44,16 @@ static void log_end(struct worker *worker)
 {
         struct log *log = &worker->application->supervisor->log;
         const char *name = worker->application->name;
-        struct log_field how = worker->signal ? LOG_NUMBER("signal", worker->signal)
-                                              : LOG_NUMBER("code", worker->code);
+        bool memory = worker->signal == SIGKILL && cgroup_home_out_of_memory(worker->application);
 
-        if (worker->signal && worker->core)
-                log_event(log, LOG_INFO, "worker-exited", name, LOG_NUMBER("pid", worker->pid),
-                          LOG_NUMBER("isolated_pid", worker->isolated_pid),
-                          LOG_NUMBER("slot", worker->slot), how, LOG_NUMBER("core", 1));
-        else
-                log_event(log, LOG_INFO, "worker-exited", name, LOG_NUMBER("pid", worker->pid),
-                          LOG_NUMBER("isolated_pid", worker->isolated_pid),
-                          LOG_NUMBER("slot", worker->slot), how);
+        log_event(log, LOG_INFO, "worker-exited", name, LOG_NUMBER("pid", worker->pid),
+                  LOG_NUMBER("isolated_pid", worker->isolated_pid),
+                  LOG_NUMBER("slot", worker->slot),
+                  worker->signal ? LOG_NUMBER("signal", worker->signal)
+                                 : LOG_NUMBER("code", worker->code),
+                  worker->signal && worker->core ? LOG_NUMBER("core", 1)
+                                                 : LOG_TEXT_FIELD("core", NULL),
+                  memory ? LOG_NUMBER("out_of_memory", 1) : LOG_TEXT_FIELD("out_of_memory", NULL));
 }
 
 /* --- actions ------------------------------------------------------------------------------------ */
