@@ -20,6 +20,7 @@ struct compilation {
         struct plan *plan; /* the launch's */
         struct root root;
         size_t template_end; /* the first entry that is not the template's */
+        bool proc_read_only; /* something in it could undo what was set from outside */
 };
 
 /* "configuration /applications/a/...: " in front of an error. */
@@ -33,6 +34,12 @@ int compile_root(struct compilation *compilation, struct error *error);
 
 /* limits.c: resource limits, never above those that we have. */
 int compile_limits(struct compilation *compilation, struct error *error);
+
+/* scheduling.c: niceness, processors, OOM score; never better than what we have or may give. */
+int compile_scheduling(struct compilation *compilation, struct error *error);
+
+/* privileges.c: clocks, loopback, capabilities, the session keyring. */
+int compile_privileges(struct compilation *compilation, struct error *error);
 
 /* landlock.c: the domains of prototype and worker, for `abi` of the kernel (0: it has none). */
 int compile_landlock(struct compilation *compilation, int abi, struct error *error);

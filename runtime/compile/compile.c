@@ -58,10 +58,11 @@ static bool may_mount(void)
         return value == CAP_SET && owns_mounts();
 }
 
-/* The application's name in the letters that a hostname may have: hostname(7). */
+/* The one that is configured, or the application's name in the letters that one may have: hostname(7). */
 static int hostname(struct compilation *compilation, struct error *error)
 {
         const char *name = compilation->application->name;
+        const char *configured = compilation->application->isolation.hostname;
         char text[HOSTNAME_LENGTH + 1];
         size_t used = 0;
 
@@ -74,7 +75,9 @@ static int hostname(struct compilation *compilation, struct error *error)
         while (used > 0 && !isalnum((unsigned char)text[used - 1]))
                 used--;
         text[used] = '\0';
-        compilation->plan->hostname = arena_strdup(compilation->arena, used ? text : "clade");
+        compilation->plan->hostname = arena_strdup(compilation->arena, configured ? configured
+                                                                       : used     ? text
+                                                                                  : "clade");
         return compilation->plan->hostname ? 0 : error_set(error, ENOMEM, "hostname");
 }
 
@@ -125,7 +128,7 @@ static int filters(struct compilation *compilation, struct error *error)
 {
         const struct config_isolation *isolation = &compilation->application->isolation;
         const struct seccomp_request request = {
-                .own_network = isolation->network != CONFIG_NETWORK_HOST,
+                .own_network = isolation->network == CONFIG_NETWORK_NONE,
                 .unix_clients = isolation->unix_clients,
                 .tcp_confined = compilation->plan->prototype_domain.handled_net != 0,
         };
@@ -226,6 +229,10 @@ static int compile_in_order(struct compilation *compilation, struct error *error
                 r = compile_root(compilation, error);
         if (r == 0)
                 r = compile_limits(compilation, error);
+        if (r == 0)
+                r = compile_scheduling(compilation, error);
+        if (r == 0)
+                r = compile_privileges(compilation, error);
         if (r == 0)
                 r = compile_landlock(compilation, landlock_abi(), error);
         if (r == 0)

@@ -8,14 +8,20 @@
 #define DESCRIPTORS_SOFT  1024u /* beyond it select(2) breaks; who can do with more raises it */
 #define DESCRIPTORS_HARD  65536u
 #define DESCRIPTORS_SPARE 512u  /* for what the application opens while it loads */
+#define DESCRIPTORS_LEAST 16u   /* and with fewer not even the prototype's own work is done */
 #define TASKS             1024u /* and what the workers need */
 #define TASKS_PER_WORKER  16u   /* runtimes keep a pool of threads each: Node.js 11, a JVM more */
+
+/* Memory with secrets does not end on a disk. 1 rather than 0: a dump to a file is too large for it as well,
+ * and it is the one value at which the kernel starts no program that core_pattern names, for which this
+ * limit counts for nothing otherwise (core(5)). */
+#define CORE_NEVER 1
 
 static const struct {
         uint32_t resource;
         uint64_t soft, hard;
 } fixed[] = {
-        {RLIMIT_CORE, 0, 0}, /* memory with secrets does not end on a disk */
+        {RLIMIT_CORE, CORE_NEVER, CORE_NEVER},
         {RLIMIT_MEMLOCK, 64u << 10, 64u << 10},
         {RLIMIT_MSGQUEUE, 0, 0}, /* POSIX queues count per user of the host */
         {RLIMIT_NICE, 0, 0},
@@ -63,8 +69,53 @@ static int refuse(struct compilation *compilation, const char *what, const char 
         return error_at(error, compilation, "/processes");
 }
 
+/* What the prototype cannot do without. */
+static int check_configured(struct compilation *compilation, const struct config_rlimit *wanted,
+                            struct error *error)
+{
+        uint64_t most = hard_limit(wanted->resource), least = 0;
+
+        if (wanted->hard > most) {
+                error_say(error, EPERM, "%s of %llu is above clade's own hard limit of %llu",
+                          wanted->name, (unsigned long long)wanted->hard, (unsigned long long)most);
+                error_remedy(error, "lower it, or raise the limit of the shell or service that "
+                                    "starts clade");
+                return error_at(error, compilation, "/limits/rlimits/%zu/hard", wanted->index);
+        }
+        if (wanted->resource == RLIMIT_NOFILE)
+                least = prototype_descriptors(compilation->launch) + DESCRIPTORS_LEAST;
+        if (wanted->resource == RLIMIT_NPROC)
+                least = compilation->launch->slot_count + 1ull;
+        if (wanted->soft < least) {
+                error_say(error, EINVAL, "%s of %llu is too low: %u processes need %llu",
+                          wanted->name, (unsigned long long)wanted->soft,
+                          compilation->launch->slot_count, (unsigned long long)least);
+                error_remedy(error, "raise it, or configure fewer processes");
+                return error_at(error, compilation, "/limits/rlimits/%zu/soft", wanted->index);
+        }
+        return 0;
+}
+
+/* In place of the default, where there is one. */
+static int add_configured(struct compilation *compilation, const struct config_rlimit *wanted,
+                          struct error *error)
+{
+        struct plan *plan = compilation->plan;
+        int r = check_configured(compilation, wanted, error);
+        size_t i = 0;
+
+        if (r < 0)
+                return r;
+        while (i < plan->rlimit_count && plan->rlimits[i].resource != wanted->resource)
+                i++;
+        plan->rlimit_count += i == plan->rlimit_count;
+        plan->rlimits[i] = (struct plan_rlimit){wanted->resource, wanted->soft, wanted->hard};
+        return 0;
+}
+
 int compile_limits(struct compilation *compilation, struct error *error)
 {
+        const struct config_limits *limits = &compilation->application->limits;
         struct plan *plan = compilation->plan;
         uint64_t slots = compilation->launch->slot_count;
         uint64_t descriptors = prototype_descriptors(compilation->launch) + DESCRIPTORS_SPARE;
@@ -76,7 +127,8 @@ int compile_limits(struct compilation *compilation, struct error *error)
         if (slots + 1 > hard_limit(RLIMIT_NPROC))
                 return refuse(compilation, "tasks", "u", slots + 1, hard_limit(RLIMIT_NPROC),
                               error);
-        plan->rlimits = arena_alloc(compilation->arena, (FIXED_COUNT + 2) * sizeof(*plan->rlimits));
+        plan->rlimits = arena_alloc(compilation->arena, (FIXED_COUNT + 2 + limits->rlimit_count) *
+                                                                sizeof(*plan->rlimits));
         if (!plan->rlimits)
                 return error_set(error, ENOMEM, "limits");
         add(plan, RLIMIT_NOFILE, descriptors > DESCRIPTORS_SOFT ? descriptors : DESCRIPTORS_SOFT,
@@ -84,5 +136,11 @@ int compile_limits(struct compilation *compilation, struct error *error)
         add(plan, RLIMIT_NPROC, tasks, tasks);
         for (size_t i = 0; i < FIXED_COUNT; i++)
                 add(plan, fixed[i].resource, fixed[i].soft, fixed[i].hard);
+        for (size_t i = 0; i < limits->rlimit_count; i++) {
+                int r = add_configured(compilation, &limits->rlimits[i], error);
+
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }

@@ -1,8 +1,11 @@
 #include "runtime/supervisor/privileges.h"
 
 #include <errno.h>
+#include <linux/keyctl.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/own.h"
 
@@ -20,7 +23,8 @@ static const struct {
         {CAP_CHOWN, "sockets and logs that shall belong to somebody"},
         {CAP_FOWNER, "modes of them"},
         {CAP_NET_BIND_SERVICE, "listeners on ports below 1024"},
-        {CAP_SYS_RESOURCE, "limits above our own, where the administrator asks for them"},
+        {CAP_SYS_RESOURCE, "an OOM score below our own, where the administrator asks for it"},
+        {CAP_SYS_NICE, "a niceness below our own, likewise"},
 };
 
 static void free_caps(cap_t *caps)
@@ -29,12 +33,29 @@ static void free_caps(cap_t *caps)
                 cap_free(*caps);
 }
 
+/* Not the one of the login or service that we were started from: applications with our own id have ours.
+ * Where an engine refuses it, each application's plan says so. */
+static int leave_session_keyring(struct error *error)
+{
+        if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS ||
+            errno == EPERM || errno == EACCES)
+                return 0;
+        error_set(error, errno, "keyctl(KEYCTL_JOIN_SESSION_KEYRING)");
+        if (errno == EDQUOT)
+                error_remedy(error, "this user has as many keys as it may have: raise "
+                                    "kernel.keys.maxkeys (sysctl)");
+        return -error->code;
+}
+
 int privileges_trim(struct error *error)
 {
         cleanup(free_caps) cap_t now = cap_get_proc();
         cleanup(free_caps) cap_t wanted = cap_init();
         cap_flag_value_t held;
+        int r = leave_session_keyring(error);
 
+        if (r < 0)
+                return r;
         if (!now || !wanted)
                 return error_set(error, errno, "capabilities of this process");
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {

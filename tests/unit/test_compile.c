@@ -369,7 +369,7 @@ Test(compile, limits_stay_below_our_own)
         must_compile();
         cr_expect_eq(rlimit(RLIMIT_NOFILE)->soft, 700);
         cr_expect_eq(rlimit(RLIMIT_NOFILE)->hard, 700);
-        cr_expect_eq(rlimit(RLIMIT_CORE)->hard, 0);
+        cr_expect_eq(rlimit(RLIMIT_CORE)->hard, 1);
         cr_expect_leq(rlimit(RLIMIT_NPROC)->soft, rlimit(RLIMIT_NPROC)->hard);
         fixture.application.processes = 500;
         must_refuse("/processes", "500 processes need ");
@@ -393,8 +393,8 @@ Test(compile, landlock_by_abi)
                 {3, 0, 0, LANDLOCK_ACCESS_FS_REFER, LANDLOCK_ACCESS_FS_REFER},
                 {4, 3, 0, LANDLOCK_ACCESS_FS_REFER, LANDLOCK_ACCESS_FS_REFER},
                 {5, 3, 0, LANDLOCK_ACCESS_FS_REFER, LANDLOCK_ACCESS_FS_REFER},
-                {6, 3, 3, 0, 0},
-                {9, 3, 3, 0, 0},
+                {6, 3, 3, LANDLOCK_ACCESS_FS_REFER, LANDLOCK_ACCESS_FS_REFER},
+                {9, 3, 3, LANDLOCK_ACCESS_FS_REFER, LANDLOCK_ACCESS_FS_REFER},
         };
         struct arena arena = {.chunks = NULL};
 
