@@ -100,6 +100,7 @@ static void isolation_finish(struct config_isolation *isolation)
         }
         free(isolation->mounts);
         free(isolation->rootfs);
+        free(isolation->seccomp);
         free(isolation->hostname);
         landlock_finish(&isolation->landlock);
         free(isolation->uid_map.extents);

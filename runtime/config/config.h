@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "isolation/ladder.h"
 #include "runtime/catalogue/catalogue.h"
 
 struct diagnostic {
@@ -106,8 +107,13 @@ struct config_isolation {
         size_t mount_count;
         struct config_id_map uid_map, gid_map; /* both given, or neither */
         enum config_network network;
-        bool unix_clients; /* connect() stays, for AF_UNIX; needs Landlock to refuse TCP */
-        char *hostname;    /* or NULL: the application's name */
+        enum ladder_level maximum; /* no more than this is made use of; default LADDER_FULL */
+        enum ladder_level minimum; /* with less there is no start; default: all that is asked for */
+        bool minimum_named;        /* it is in the file */
+        bool unix_clients;         /* connect() stays, for AF_UNIX; needs Landlock to refuse TCP */
+        char *seccomp; /* "default", "strict", or a profile's absolute path; NULL: "default" */
+        bool deny_write_execute; /* memory is never both writable and executable */
+        char *hostname;          /* or NULL: the application's name */
         struct config_time_offsets time_offsets;
         struct config_capabilities capabilities;
         struct config_landlock landlock;

@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "runtime/config/id_maps.h"
 #include "runtime/config/landlock.h"
+#include "runtime/config/levels.h"
 #include "runtime/config/mounts.h"
 #include "runtime/config/path.h"
 #include "runtime/config/privileges.h"
@@ -235,15 +236,58 @@ static void read_unix_clients(struct reader *reader, const struct node *node, vo
         read_boolean(reader, node, &((struct draft *)member)->isolation->unix_clients, rule);
 }
 
+static void read_seccomp(struct reader *reader, const struct node *node, void *member,
+                         const void *rule)
+{
+        static const char expected[] = "\"default\", \"strict\", or the absolute path of a profile";
+        struct config_isolation *isolation = ((struct draft *)member)->isolation;
+        const char *word, *fault;
+        struct quoted quoted;
+
+        (void)rule;
+        if (!value_string(reader, node, expected, &word))
+                return;
+        fault = word[0] == '/' ? path_fault(word) : "is no profile's name";
+        if (fault && strcmp(word, "default") != 0 && strcmp(word, "strict") != 0)
+                fault_value(reader, node, "%s %s: expected %s", text_quote(&quoted, word), fault,
+                            expected);
+        else
+                store_string(reader, &isolation->seccomp, word);
+}
+
+static void read_deny_write_execute(struct reader *reader, const struct node *node, void *member,
+                                    const void *rule)
+{
+        read_boolean(reader, node, &((struct draft *)member)->isolation->deny_write_execute, rule);
+}
+
+static void read_isolation_maximum(struct reader *reader, const struct node *node, void *member,
+                                   const void *rule)
+{
+        (void)rule;
+        read_maximum(reader, node, ((struct draft *)member)->isolation);
+}
+
+static void read_isolation_minimum(struct reader *reader, const struct node *node, void *member,
+                                   const void *rule)
+{
+        (void)rule;
+        read_minimum(reader, node, ((struct draft *)member)->isolation);
+}
+
 /* The namespaces are first: the others depend on them. */
 static const struct key isolation_keys[] = {
         {"namespaces", read_namespaces, 0, NULL, NULL},
+        {"maximum", read_isolation_maximum, 0, NULL, NULL},
+        {"minimum", read_isolation_minimum, 0, NULL, NULL},
         {"uidmap", read_uidmap, 0, NULL, NULL},
         {"gidmap", read_gidmap, 0, NULL, NULL},
         {"rootfs", read_rootfs, 0, NULL, NULL},
         {"mounts", read_isolation_mounts, 0, NULL, NULL},
         {"network", read_network, 0, NULL, NULL},
         {"unix_clients", read_unix_clients, 0, NULL, NULL},
+        {"seccomp", read_seccomp, 0, NULL, NULL},
+        {"memory_deny_write_execute", read_deny_write_execute, 0, NULL, NULL},
         {"landlock", read_isolation_landlock, 0, NULL, NULL},
         {"capabilities", read_owned, 0,
          &(const struct owned_rule){CLONE_NEWUSER, "credential", read_capabilities,
@@ -272,6 +316,8 @@ void read_isolation(struct reader *reader, const struct node *node, void *member
 
         (void)rule;
         read_object(reader, node, &isolation_schema, &draft);
+        if (!draft.isolation->minimum_named)
+                draft.isolation->minimum = levels_asked(draft.isolation);
         if (!(draft.isolation->namespaces & CLONE_NEWNS)) {
                 free(draft.isolation->rootfs);
                 draft.isolation->rootfs = NULL;
@@ -283,5 +329,7 @@ void isolation_defaults(struct reader *reader, struct config_isolation *isolatio
         for (size_t i = 0; i < ARRAY_SIZE(namespace_names); i++)
                 isolation->namespaces |= namespace_names[i].flag;
         isolation->network = CONFIG_NETWORK_NONE;
+        isolation->maximum = LADDER_FULL;
+        isolation->minimum = levels_asked(isolation);
         store_string(reader, &isolation->rootfs, "minimal");
 }

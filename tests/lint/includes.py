@@ -20,9 +20,11 @@ MAY_SEE = {
     "runtime/protocol": {"base", "isolation", "runtime/protocol", API},
     "runtime/paths": {"base", "runtime/paths"},
     "runtime/catalogue": {"base", "isolation", "runtime/protocol", "runtime/catalogue", API},
-    "runtime/config": {"base", "runtime/catalogue", "runtime/config", API},
+    "runtime/config": {"base", "isolation/ladder.h", "runtime/catalogue", "runtime/config", API},
+    "runtime/profile": {"base", "isolation/seccomp", "runtime/config", "runtime/profile"},
     "runtime/compile": {"base", "isolation", "runtime/protocol", "runtime/paths",
-                        "runtime/catalogue", "runtime/config", "runtime/compile", API},
+                        "runtime/catalogue", "runtime/config", "runtime/profile",
+                        "runtime/compile", API},
     # What runs beside or below tenants sees no supervisor, no configuration, no compiler. Prototype and
     # worker are one program: a worker is a clone.
     "runtime/relay": {"base", "runtime/protocol", "runtime/relay"},
@@ -43,7 +45,7 @@ MAY_SEE = {
 
 # Libraries that parse, allocate and pull in more: kept out of the prototype and of what it links.
 LIBRARIES = {
-    r"jansson\.h": {"runtime/config", "runtime/compile", "runtime/supervisor", "runtime/cli", "tests"},
+    r"jansson\.h": {"runtime/config", "runtime/profile", "runtime/compile", "runtime/supervisor", "runtime/cli", "tests"},
     r"systemd/.*": {"runtime/supervisor", "runtime/cli", "runtime/catalogue", "tests"},
     r"seccomp\.h": {"isolation/seccomp", "tests"},
     r"libmount.*": {"runtime/compile", "tests"},
