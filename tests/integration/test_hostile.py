@@ -2,69 +2,13 @@
 is stopped, reported and backed off; nobody else notices."""
 
 import concurrent.futures
-import datetime
 import http.client
 import time
 
 import pytest
 
 import clade
-
-# What breaks a rule: (attack, what the supervisor says of it).
-ATTACKS = [
-    ("sends_garbage", "EBADMSG"),
-    ("sends_halves", "EBADMSG"),
-    ("sends_too_much", "EBADMSG"),
-    ("floods_reports", "EBADMSG"),
-    ("says_ready_twice", "EBADMSG"),
-    ("says_cloned_early", "EBADMSG"),
-    ("claims_stranger", "ESRCH"),
-    ("claims_itself", "ESRCH"),
-    ("claims_grandchild", "ESRCH"),
-    ("claims_other_slot", "EBADMSG"),
-    ("claims_other_serial", "EBADMSG"),
-    ("claims_end_of_living", "EBADMSG"),
-    ("claims_impossible_end", "EBADMSG"),
-    ("claims_failure_of_nobody", "EBADMSG"),
-    ("closes_reports", None),
-]
-# What breaks none, and must not matter to anybody, the attacker's own application included.
-POINTLESS = ["spoils_scoreboard", "steals_channels"]
-LOOP = 0.050  # seconds that the supervisor's loop may be away
-
-
-class Neighbour:
-    """An application of the same supervisor, asked all the time: by its latency, and by the time that a line
-    of its output takes through the supervisor's loop."""
-
-    def __init__(self, server, name, port):
-        self.server, self.name, self.port = server, name, port
-        self.loop = []  # seconds
-        self.asked = []  # seconds
-
-    def ask(self, seconds):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            mark, start = self.server.mark(), time.time()
-            clade.get(self.port, f"/print?text=at{start}%0a")
-            self.asked.append(time.time() - start)
-            event = self.server.wait_event("output", self.name, since=mark, text=f"at{start}")
-            told = datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
-            self.loop.append(told.timestamp() - start)
-            time.sleep(0.01)
-
-    @staticmethod
-    def share(numbers, share):
-        return sorted(numbers)[min(len(numbers) - 1, int(len(numbers) * share))]
-
-    def check(self, quiet):
-        """Nearly always below the limit; the machine's own hiccups, as far as `quiet` had them, aside."""
-        for what in ("loop", "asked"):
-            mine, before = getattr(self, what), getattr(quiet, what)
-            assert len(mine) > 10
-            assert self.share(mine, 0.5) < LOOP * clade.SLOW, (what, sorted(mine))
-            assert self.share(mine, 0.95) < (LOOP + self.share(before, 0.95)) * clade.SLOW, \
-                (what, sorted(mine))
+from attacks import ATTACKS, LOOP, POINTLESS, Neighbour, longest_wait
 
 
 @pytest.fixture(name="arena")
@@ -129,19 +73,6 @@ def test_the_loop_goes_on_under_attack(place):
     loud.check(quiet)
     assert clade.cpu_seconds(server.pid) < 4 * clade.SLOW
     assert server.stop() == 0
-
-
-def longest_wait(pid, seconds):
-    """The longest time that a process was seen waiting where no signal reaches it, as for a lock of the kernel's."""
-    longest = since = 0.0
-    end = time.monotonic() + seconds
-    while (now := time.monotonic()) < end:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            waits = stat.read().rpartition(")")[2].split()[0] == "D"
-        since = (since or now) if waits else 0.0
-        longest = max(longest, now - since if waits else 0.0)
-        time.sleep(0.001)
-    return longest
 
 
 def test_the_loop_goes_on_while_a_tenant_holds_its_pipes(place):  # row 63

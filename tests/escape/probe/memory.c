@@ -40,20 +40,19 @@ static void try_write_execute(const struct probe *probe, const struct attempt *a
         outcome_call(outcome, mprotect(page, 4096, PROT_READ | PROT_EXEC));
 }
 
-/* "first" and "second" are told apart; side by side only the other application's memory has them. */
+/* Told veiled (scan.h): whole, only the other application's memory has it. */
 static void find_secret(const struct probe *probe, const struct attempt *attempt,
                         struct outcome *outcome)
 {
-        char first[64], second[64];
+        char veiled[257];
         struct scan scan;
 
         (void)attempt;
-        if (!parameter(probe, "first", first, sizeof(first)) ||
-            !parameter(probe, "second", second, sizeof(second))) {
+        if (!parameter(probe, "veiled", veiled, sizeof(veiled))) {
                 outcome_set(outcome, "untold");
                 return;
         }
-        if (scan_memory(first, second, &scan) < 0)
+        if (scan_memory(veiled, &scan) < 0)
                 outcome_call(outcome, -1);
         else if (scan.scanned < 100u << 10)
                 outcome_set(outcome, "too-little:%" PRIu64, scan.scanned);

@@ -114,7 +114,6 @@ const struct attempt namespace_attempts[] = {
         {5, "uid_map", try_write, "/proc/self/uid_map", "0 0 1"},
         {5, "gid_map", try_write, "/proc/self/gid_map", "0 0 1"},
         {5, "uid_map-1", try_write, "/proc/1/uid_map", "0 0 1"},
-        {5, "projid_map", try_write, "/proc/self/projid_map", "0 0 1"},
         {6, "setgroups-allow", try_write, "/proc/self/setgroups", "allow"},
         {6, "setgroups-none", try_setgroups, .number = 0},
         {6, "setgroups-root", try_setgroups, .number = 2},

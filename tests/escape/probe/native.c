@@ -9,7 +9,8 @@ int clade_main(const struct clade_native *native)
 {
         struct probe probe;
 
-        probe_begin(&probe, native->listener_count);
+        /* Until then there is the eventfd that readiness is told by. */
         native->ready(native);
+        probe_begin(&probe, native->listener_count);
         return probe_serve(&probe);
 }

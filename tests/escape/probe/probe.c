@@ -190,18 +190,26 @@ static void run_apart(const struct probe *probe, const struct attempt *attempt,
                 outcome_set(shared, "nothing-told:%d", WEXITSTATUS(status));
 }
 
+static bool listed(const struct probe *probe, const char *parameter_name, const char *name)
+{
+        char names[512], list[520], word[80];
+
+        parameter(probe, parameter_name, names, sizeof(names));
+        snprintf(list, sizeof(list), ",%s,", names);
+        snprintf(word, sizeof(word), ",%s,", name);
+        return strstr(list, word) != NULL;
+}
+
+/* Those of row 0 only when they are asked for by name. */
 static bool wanted(const struct probe *probe, const struct attempt *attempt)
 {
-        char names[512], list[520], name[80];
-        long row = parameter_number(probe, "row");
+        char names[512];
 
-        if (row != 0 && row != (long)attempt->row)
+        if (listed(probe, "skip", attempt->name))
                 return false;
-        if (!parameter(probe, "names", names, sizeof(names)))
-                return attempt->row != 0; /* row 0: only when asked for by name */
-        snprintf(list, sizeof(list), ",%s,", names);
-        snprintf(name, sizeof(name), ",%s,", attempt->name);
-        return strstr(list, name) != NULL;
+        if (parameter(probe, "names", names, sizeof(names)))
+                return listed(probe, "names", attempt->name);
+        return attempt->row != 0;
 }
 
 static void tell(int out, const char *format, ...) __attribute__((format(printf, 2, 3)));

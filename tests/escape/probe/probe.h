@@ -73,8 +73,8 @@ long parameter_number(const struct probe *probe, const char *name); /* 0 when it
 /* Looks at the descriptors before anything has been opened. */
 void probe_begin(struct probe *probe, size_t listener_count);
 
-/* All attempts, those of one row only (0: all), or those in `names` ("a,b"): a line "ROW NAME OUTCOME" for
- * each on `out`, and "end" as the last. */
+/* All attempts, or those that the parameter `names` lists ("a,b"), without those in `skip`: a line "ROW NAME
+ * OUTCOME" for each on `out`, and "end" as the last. */
 void probe_run(struct probe *probe, int out);
 
 /* Answers whoever connects to the first listener: one line of parameters in, the lines of a run out. */

@@ -149,7 +149,6 @@ static void fill_tasks(const struct probe *probe, const struct attempt *attempt,
         pid_t child = 0;
         char byte;
 
-        (void)probe;
         if (pipe2(line, O_CLOEXEC) < 0) {
                 outcome_call(outcome, -1);
                 return;
@@ -162,6 +161,7 @@ static void fill_tasks(const struct probe *probe, const struct attempt *attempt,
                 count++;
         }
         code = errno;
+        usleep((useconds_t)parameter_number(probe, "hold") * 1000);
         close(line[1]);
         while (waitpid(-1, NULL, 0) > 0)
                 continue;

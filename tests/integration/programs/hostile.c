@@ -47,6 +47,7 @@ EXPORT int steals_channels(void);
 EXPORT int clings_to_life(void);
 EXPORT int execs_from_a_thread(void);
 EXPORT int holds_its_pipes(void);
+EXPORT int multiplies(void);
 
 static void hello(const struct request *request, struct answer *answer)
 {
@@ -361,6 +362,14 @@ int execs_from_a_thread(void)
         if (pthread_create(&thread, NULL, exec_sleep, NULL) != 0)
                 return 1;
         rest();
+}
+
+/* As many as there can be, and each goes on. It never gets ready. */
+int multiplies(void)
+{
+        for (;;)
+                if (fork() < 0)
+                        usleep(1000);
 }
 
 /* --- a write that takes its time: the kernel holds a pipe's lock while it copies, the copy faults, and the
