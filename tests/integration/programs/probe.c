@@ -61,15 +61,16 @@ static void tell_file(const struct request *request, struct answer *answer)
 
 static void tell_scan(const struct request *request, struct answer *answer)
 {
-        char first[128], second[128];
+        char veiled[257];
         struct scan scan;
 
-        query(request->target, "first", first, sizeof(first));
-        query(request->target, "second", second, sizeof(second));
-        if (scan_memory(first, second, &scan) < 0)
+        query(request->target, "veiled", veiled, sizeof(veiled));
+        if (scan_memory(veiled, &scan) < 0) {
                 answer_print(answer, "%s\n", strerrorname_np(errno));
-        else
-                answer_print(answer, "found %u in %" PRIu64 "\n", scan.found, scan.scanned);
+                return;
+        }
+        answer_print(answer, "found %u in %" PRIu64 "\n", scan.found, scan.scanned);
+        answer_bytes(answer, scan.places, strlen(scan.places));
 }
 
 static void try_clone3(const struct request *request, struct answer *answer)
