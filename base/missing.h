@@ -70,6 +70,13 @@ struct pidfd_info_15 {
 /* Whose number a pid is in another pid namespace, 6.11. Called on the namespace's descriptor. */
 #define NS_GET_TGID_FROM_PIDNS_11 _IOR(0xb7, 0x7, int)
 
+/* Memory that was written is never executed, 6.3 (PR_SET_MDWE(2const)). */
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#define PR_GET_MDWE              66
+#endif
+
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif

@@ -168,6 +168,7 @@ static void filter_fields(struct codec *codec, struct plan_filter *filter)
         codec_bytes(codec, &program, &size);
         filter->program = program;
         filter->length = size / sizeof(*filter->program);
+        codec_u32(codec, &filter->flags);
         if (size % sizeof(*filter->program) || filter->length > INSTRUCTIONS_MAX ||
             (filter->length > 0 && !filter->name))
                 refuse(codec);
@@ -239,6 +240,7 @@ void plan_fields(struct codec *codec, struct plan *plan)
         codec_string(codec, &plan->hostname);
         codec_bool(codec, &plan->loopback);
         codec_bool(codec, &plan->keyring);
+        codec_bool(codec, &plan->deny_write_execute);
         codec_bool(codec, &plan->undumpable);
         clock_fields(codec, &plan->clocks);
         scheduling_fields(codec, &plan->scheduling);

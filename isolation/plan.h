@@ -99,8 +99,9 @@ struct plan_rlimit {
 struct plan_filter {
         char *name;
         struct sock_filter *program;
-        size_t length; /* instructions */
-        char *text;    /* for people; does not cross the exec */
+        size_t length;  /* instructions */
+        uint32_t flags; /* SECCOMP_FILTER_FLAG_* */
+        char *text;     /* for people; does not cross the exec */
 };
 
 /* One Landlock domain (landlock(7)): what is handled is refused, apart from what rules and ports allow.
@@ -159,7 +160,7 @@ struct plan_io {
 /* The control group that prototype and workers are born in (isolation/cgroup.h). The cloning process makes it;
  * nothing of it crosses the exec. */
 struct plan_cgroup {
-        bool present; /* there is one; otherwise nothing below counts */
+        bool present;          /* there is one; otherwise nothing below counts */
         uint64_t memory, swap; /* bytes; PLAN_UNLIMITED */
         uint64_t cpu;          /* us in each 100 000 of them, over all processors; PLAN_UNLIMITED */
         uint64_t tasks;        /* processes and threads; PLAN_UNLIMITED */
@@ -177,7 +178,8 @@ struct plan {
         char *hostname;  /* NULL: left alone */
         bool loopback;   /* "lo" of the network namespace is brought up */
         bool keyring;    /* a session keyring of its own (session-keyring(7)) */
-        bool undumpable; /* where nothing else keeps workers from each other's memory */
+        bool deny_write_execute; /* by the kernel's own means (PR_SET_MDWE) */
+        bool undumpable;         /* where nothing else keeps workers from each other's memory */
         struct plan_clocks clocks;
         struct plan_scheduling scheduling;
         struct plan_capabilities capabilities;

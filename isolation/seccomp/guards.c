@@ -1,4 +1,4 @@
-/* The guards: arguments that are refused in calls that are allowed.
+/* The guards: what is refused whatever the profile allows, for the profile may be anybody's.
  *
  * Each rule refuses; what no rule matches is allowed. A filter sees an argument as 64 bits, the kernel
  * often takes an int: every rule below is either an equality on the bits that the kernel looks at, or
@@ -14,8 +14,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -40,6 +42,24 @@ _Static_assert(sizeof(long) == 8, "the guards need the system calls of a 64-bit 
 struct guard {
         const char *call;
         struct condition conditions[CONDITIONS_MAX];
+};
+
+/* Calls that would make other guards worth nothing, or workers each other's. A profile of a container engine
+ * lets some of them pass, since there everything inside trusts everything. */
+static const char *const refused[] = {
+        /* namespaces, and with them capabilities: made, entered */
+        "unshare",
+        "setns",
+        /* calls made behind any filter */
+        "io_uring_setup",
+        "io_uring_enter",
+        "io_uring_register",
+        /* other processes: Landlock refuses them too, where there is Landlock */
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "pidfd_getfd",
+        "kcmp",
 };
 
 /* Answered EPERM, always. */
@@ -157,16 +177,26 @@ static int guard_listen(struct program *program, struct error *error)
 {
         const struct condition always[CONDITIONS_MAX] = {{0}};
 
-        return program_rule(program, SCMP_ACT_ERRNO(0), "listen", 0, always, CONDITIONS_MAX, error);
+        return program_rule(program, SCMP_ACT_ERRNO(0), "listen", always, CONDITIONS_MAX, error);
 }
 
-static int add_guards(struct program *program, const struct guard *list, size_t count,
+/* Memory that has been written is not executed, nor written when it is executable (PR_SET_MDWE's meaning,
+ * apart from memory that was executable already and is made so again). A loader's own mappings are of files
+ * and executable from the start. */
+static const struct guard execute_guards[] = {
+        {"mmap", {HAS_BITS(2, PROT_WRITE | PROT_EXEC)}},
+        {"mprotect", {HAS_BITS(2, PROT_EXEC)}},
+        {"pkey_mprotect", {HAS_BITS(2, PROT_EXEC)}},
+        {"shmat", {HAS_BITS(2, SHM_EXEC)}},
+};
+
+static int add_guards(struct program *program, int code, const struct guard *list, size_t count,
                       struct error *error)
 {
         int r = 0;
 
         for (size_t i = 0; i < count && r == 0; i++)
-                r = program_rule(program, SCMP_ACT_ERRNO(EPERM), list[i].call, 0,
+                r = program_rule(program, SCMP_ACT_ERRNO((uint32_t)code), list[i].call,
                                  list[i].conditions, CONDITIONS_MAX, error);
         return r;
 }
@@ -193,7 +223,7 @@ static int refuse_others(struct program *program, int code, const char *call, un
                         size *= 2;
                 conditions[0] =
                         (struct condition){argument, LOW_HALF & ~(uint64_t)(size - 1), at, false};
-                r = program_rule(program, SCMP_ACT_ERRNO(code), call, 0, conditions, CONDITIONS_MAX,
+                r = program_rule(program, SCMP_ACT_ERRNO(code), call, conditions, CONDITIONS_MAX,
                                  error);
         }
         return r;
@@ -223,24 +253,51 @@ static int guard_sockets(struct program *program, struct error *error)
         return r;
 }
 
+/* The flags of clone3 lie in memory, where no filter sees them; ENOSYS makes libcs use clone. */
+static int refuse_calls(struct program *program, struct error *error)
+{
+        int r = program_rule(program, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL, 0, error);
+
+        for (size_t i = 0; i < ARRAY_SIZE(refused) && r == 0; i++)
+                r = program_rule(program, SCMP_ACT_ERRNO(EPERM), refused[i], NULL, 0, error);
+        return r;
+}
+
+/* An inherited or accepted socket lives in the host's network: connect() on it would reach the host's
+ * loopback, or, with AF_UNSPEC, take the listener from everyone. */
+static int guard_network(struct program *program, const struct seccomp_request *request,
+                         struct error *error)
+{
+        int r;
+
+        r = add_guards(program, EPERM, network_guards, ARRAY_SIZE(network_guards), error);
+        if (r == 0 && !request->unix_clients)
+                r = program_rule(program, SCMP_ACT_ERRNO(EPERM), "connect", NULL, 0, error);
+        if (r == 0 && request->unix_clients)
+                r = guard_listen(program, error);
+        if (r == 0 && !request->tcp_confined)
+                r = add_guards(program, EPERM, bind_guards, ARRAY_SIZE(bind_guards), error);
+        return r;
+}
+
 int seccomp_compile_guards(const struct seccomp_request *request, struct plan_filter *ret_filter,
                            struct error *error)
 {
         struct program program;
         int r;
 
-        r = program_begin(&program, "guards", SCMP_ACT_ALLOW, false, error);
+        r = program_begin(&program, "guards", SCMP_ACT_ALLOW, true, error);
         if (r < 0)
                 return r;
-        r = add_guards(&program, guards, ARRAY_SIZE(guards), error);
+        r = refuse_calls(&program, error);
+        if (r == 0)
+                r = add_guards(&program, EPERM, guards, ARRAY_SIZE(guards), error);
         if (r == 0)
                 r = guard_sockets(&program, error);
         if (r == 0 && request->own_network)
-                r = add_guards(&program, network_guards, ARRAY_SIZE(network_guards), error);
-        if (r == 0 && request->own_network && request->unix_clients)
-                r = guard_listen(&program, error);
-        if (r == 0 && request->own_network && !request->tcp_confined)
-                r = add_guards(&program, bind_guards, ARRAY_SIZE(bind_guards), error);
+                r = guard_network(&program, request, error);
+        if (r == 0 && request->deny_write_execute)
+                r = add_guards(&program, EACCES, execute_guards, ARRAY_SIZE(execute_guards), error);
         if (r < 0) {
                 program_abandon(&program);
                 return r;

@@ -1,6 +1,8 @@
 #include "isolation/seccomp/program.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include "base/fd.h"
 #include "base/own.h"
 #include "isolation/seccomp/compiler.h"
+#include "isolation/seccomp/profile.h"
 
 #define TEXT_MAX (1u << 20) /* bytes; a profile's text has some 60 000 */
 
@@ -35,6 +38,7 @@ int program_begin(struct program *program, const char *name, uint32_t default_ac
                 .context = new_context(default_action, tree),
                 .default_action = default_action,
                 .tree = tree,
+                .x32 = true,
                 .name = name,
         };
         if (program->context)
@@ -60,7 +64,7 @@ static struct scmp_arg_cmp comparison(const struct condition *condition)
         };
 }
 
-int program_rule(struct program *program, uint32_t action, const char *name, int number,
+int program_rule(struct program *program, uint32_t action, const char *name,
                  const struct condition *conditions, size_t count, struct error *error)
 {
         struct scmp_arg_cmp comparisons[CONDITIONS_MAX];
@@ -70,11 +74,7 @@ int program_rule(struct program *program, uint32_t action, const char *name, int
         for (size_t i = 0; i < count; i++)
                 if (conditions[i].mask)
                         comparisons[used++] = comparison(&conditions[i]);
-        /* A negative number stands for a call that exists, but on other machines. */
-        call = seccomp_syscall_resolve_name(name);
-        if (call == __NR_SCMP_ERROR)
-                call = number > 0 ? number : -1;
-        if (call < 0)
+        if (seccomp_name_look_up(name, &call) != SECCOMP_NAME_HERE)
                 return 0;
         r = seccomp_rule_add_array(program->context, action, call, used, comparisons);
         if (r < 0)
@@ -92,7 +92,7 @@ static int merge_x32(struct program *program)
         scmp_filter_ctx x32;
         int r;
 
-        if (seccomp_arch_native() != SCMP_ARCH_X86_64)
+        if (!program->x32 || seccomp_arch_native() != SCMP_ARCH_X86_64)
                 return 0;
         x32 = new_context(program->default_action, program->tree);
         if (!x32)
@@ -158,6 +158,27 @@ int program_end(struct program *program, struct plan_filter *ret_filter, struct 
                 .length = size / sizeof(struct sock_filter),
                 .text = TAKE_PTR(text),
         };
+        return 0;
+}
+
+int program_text_prefix(struct plan_filter *filter, struct error *error, const char *format, ...)
+{
+        cleanup_free char *line = NULL;
+        char *text;
+        va_list args;
+        int r;
+
+        va_start(args, format);
+        r = vasprintf(&line, format, args);
+        va_end(args);
+        if (r < 0) {
+                line = NULL;
+                return error_set(error, ENOMEM, "seccomp program %s", filter->name);
+        }
+        if (asprintf(&text, "%s%s", line, filter->text ? filter->text : "") < 0)
+                return error_set(error, ENOMEM, "seccomp program %s", filter->name);
+        free(filter->text);
+        filter->text = text;
         return 0;
 }
 

@@ -42,6 +42,7 @@ struct program {
         scmp_filter_ctx context;
         uint32_t default_action;
         bool tree;
+        bool x32;         /* calls of x32 get the default action; else whatever libseccomp does */
         const char *name; /* of the filter, for errors and the plan */
 };
 
@@ -50,10 +51,8 @@ struct program {
 int program_begin(struct program *program, const char *name, uint32_t default_action, bool tree,
                   struct error *error);
 
-/* Adds a rule for the call `name`. A call that libseccomp does not know is added by `number`; with a
- * number of 0 it is skipped: it is no call of this machine then, or one so new that the profile's
- * default answers it. Every program that calls this lies under that profile. */
-int program_rule(struct program *program, uint32_t action, const char *name, int number,
+/* Adds a rule for the call `name`, and none where that is no call of this machine. */
+int program_rule(struct program *program, uint32_t action, const char *name,
                  const struct condition *conditions, size_t count, struct error *error);
 
 /* Finishes: the BPF and the text. The context is gone afterwards, whatever happened. */
@@ -61,3 +60,18 @@ int program_end(struct program *program, struct plan_filter *ret_filter, struct 
 
 /* Gives up on a program. */
 void program_abandon(struct program *program);
+
+/* Whether a number is a call of this machine that has a name here (names.c). */
+bool program_knows(unsigned number);
+
+/* Puts in front of a program: calls of other architectures end the process, numbers that we have no name for
+ * answer ENOSYS, whatever the program says (prologue.c). */
+int program_prologue(struct plan_filter *filter, struct error *error);
+
+/* Makes one program of two: what the first one allows is the second one's to decide (chain.c). The second
+ * is used up, also on failure. */
+int program_chain(struct plan_filter *filter, struct plan_filter *second, struct error *error);
+
+/* "NAME\n" in front of a filter's text; `text` is printf's. */
+int program_text_prefix(struct plan_filter *filter, struct error *error, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));

@@ -42,7 +42,7 @@ static void print_located(const struct config *config, const struct config_appli
 static int check(const struct session *session)
 {
         const struct config *config = &session->loaded.config;
-        struct seccomp_cache filters = {.sets = {{.made = false}}};
+        struct filters filters = FILTERS_INIT(session->paths.profiles);
         struct compile_cgroups cgroups;
         const struct compile compile = {
                 .config = config,
@@ -70,7 +70,7 @@ static int check(const struct session *session)
                 }
                 compiled_destroy(compiled);
         }
-        seccomp_cache_finish(&filters);
+        filters_finish(&filters);
         if (status == STATUS_OK)
                 printf("%s: good: %zu application%s, %zu listener%s\n", config->file,
                        config->application_count, config->application_count == 1 ? "" : "s",

@@ -7,7 +7,7 @@
 #include "runtime/cli/describe.h"
 #include "runtime/compile/compile.h"
 
-static json_t *plan_application(const struct session *session, struct seccomp_cache *filters,
+static json_t *plan_application(const struct session *session, struct filters *filters,
                                 const struct compile_cgroups *cgroups, size_t index,
                                 bool show_environment, struct error *error)
 {
@@ -36,7 +36,7 @@ static json_t *plan_application(const struct session *session, struct seccomp_ca
 static int plan(const struct session *session, const char *name, bool show_environment)
 {
         const struct config *config = &session->loaded.config;
-        struct seccomp_cache filters = {.sets = {{.made = false}}};
+        struct filters filters = FILTERS_INIT(session->paths.profiles);
         struct compile_cgroups cgroups;
         json_t *list = json_array();
         int status = STATUS_OK;
@@ -70,7 +70,7 @@ static int plan(const struct session *session, const char *name, bool show_envir
                 json_decref(whole);
         }
         json_decref(list);
-        seccomp_cache_finish(&filters);
+        filters_finish(&filters);
         return status;
 }
 

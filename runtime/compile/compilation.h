@@ -35,11 +35,21 @@ int compile_root(struct compilation *compilation, struct error *error);
 /* limits.c: resource limits, never above those that we have. */
 int compile_limits(struct compilation *compilation, struct error *error);
 
+/* cgroup.c: what control groups hold; or limits.c in their place. */
+int compile_cgroup(struct compilation *compilation, struct error *error);
+
+/* Whether RLIMIT_NPROC counts this application's tasks and no others: the kernel counts for each user and user
+ * namespace (5.14), so nobody inside may become another one. */
+bool tasks_by_rlimit(const struct plan *plan);
+
 /* scheduling.c: niceness, processors, OOM score; never better than what we have or may give. */
 int compile_scheduling(struct compilation *compilation, struct error *error);
 
 /* privileges.c: clocks, loopback, capabilities, the session keyring. */
 int compile_privileges(struct compilation *compilation, struct error *error);
+
+/* filters.c: the seccomp programs; after the capabilities, and after what Landlock holds is known. */
+int compile_filters(struct compilation *compilation, struct error *error);
 
 /* landlock.c: the domains of prototype and worker, for `abi` of the kernel (0: it has none). */
 int compile_landlock(struct compilation *compilation, int abi, struct error *error);

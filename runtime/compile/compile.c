@@ -13,7 +13,6 @@
 
 #include "base/missing.h"
 #include "base/own.h"
-#include "isolation/seccomp/compiler.h"
 #include "runtime/compile/compilation.h"
 #include "runtime/compile/ids.h"
 
@@ -124,26 +123,6 @@ static int namespaces(struct compilation *compilation, struct error *error)
         return plan->namespaces & CLONE_NEWUTS ? hostname(compilation, error) : 0;
 }
 
-static int filters(struct compilation *compilation, struct error *error)
-{
-        const struct config_isolation *isolation = &compilation->application->isolation;
-        const struct seccomp_request request = {
-                .own_network = isolation->network == CONFIG_NETWORK_NONE,
-                .unix_clients = isolation->unix_clients,
-                .tcp_confined = compilation->plan->prototype_domain.handled_net != 0,
-        };
-        const struct seccomp_set *set =
-                seccomp_cache_get(compilation->compile->filters, &request, error);
-        struct plan *plan = compilation->plan;
-
-        if (!set)
-                return error_at(error, compilation, "%s", "");
-        plan->prototype_filters[0] = set->profile;
-        plan->prototype_filters[1] = set->guards;
-        plan->worker_filter = set->difference;
-        return 0;
-}
-
 static int copy_values(struct compilation *compilation)
 {
         const struct config_application *application = compilation->application;
@@ -214,15 +193,8 @@ static int fill_launch(struct compilation *compilation, struct error *error)
 
 static int compile_in_order(struct compilation *compilation, struct error *error)
 {
-        struct plan *plan = compilation->plan;
-        int r;
+        int r = fill_launch(compilation, error);
 
-        plan->prototype_filter_count = 2;
-        plan->prototype_filters =
-                arena_alloc(compilation->arena, 2 * sizeof(*plan->prototype_filters));
-        if (!plan->prototype_filters)
-                return error_set(error, ENOMEM, "seccomp filters");
-        r = fill_launch(compilation, error);
         if (r == 0)
                 r = namespaces(compilation, error);
         if (r == 0)
@@ -230,13 +202,15 @@ static int compile_in_order(struct compilation *compilation, struct error *error
         if (r == 0)
                 r = compile_limits(compilation, error);
         if (r == 0)
+                r = compile_cgroup(compilation, error);
+        if (r == 0)
                 r = compile_scheduling(compilation, error);
         if (r == 0)
                 r = compile_privileges(compilation, error);
         if (r == 0)
                 r = compile_landlock(compilation, landlock_abi(), error);
         if (r == 0)
-                r = filters(compilation, error);
+                r = compile_filters(compilation, error);
         return r;
 }
 

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "isolation/cgroup.h"
-#include "isolation/seccomp/compiler.h"
+#include "runtime/compile/filters.h"
 #include "runtime/config/config.h"
 #include "runtime/protocol/launch.h"
 
@@ -28,9 +28,9 @@ void compile_find_cgroups(const struct config *config, struct compile_cgroups *r
 struct compile {
         const struct config *config;
         const char *template_directory;
-        struct seccomp_cache *filters; /* outlives what is compiled */
+        struct filters *filters;               /* outlives what is compiled */
         const struct compile_cgroups *cgroups; /* NULL: none */
-        bool remember;                 /* see ids.h */
+        bool remember;                         /* see ids.h */
         /* Things worth knowing that refuse nothing: "rootfs template has no /usr/lib32 here". */
         void (*notice)(void *context, const char *application, const char *text);
         void *context;

@@ -18,6 +18,7 @@ static const struct paths installed = {
         .discovery = (char *)LIBEXEC_DIRECTORY "/clade-discovery",
         .modules = (char *)MODULE_DIRECTORY "/*.clade.so",
         .templates = (char *)TEMPLATE_DIRECTORY,
+        .profiles = (char *)PROFILE_DIRECTORY,
 };
 
 static const struct paths built = {
@@ -26,6 +27,7 @@ static const struct paths built = {
         .discovery = (char *)BUILD_ROOT "/runtime/discovery/clade-discovery",
         .modules = (char *)BUILD_ROOT "/modules/*/*.clade.so",
         .templates = (char *)SOURCE_ROOT "/rootfs-templates",
+        .profiles = (char *)SOURCE_ROOT "/seccomp-profiles",
 };
 
 int paths_for(const char *self, struct paths *paths, struct error *error)
@@ -41,9 +43,10 @@ int paths_for(const char *self, struct paths *paths, struct error *error)
                 .discovery = strdup(from->discovery),
                 .modules = strdup(from->modules),
                 .templates = strdup(from->templates),
+                .profiles = strdup(from->profiles),
         };
         if (paths->prototype && paths->relay && paths->discovery && paths->modules &&
-            paths->templates)
+            paths->templates && paths->profiles)
                 return 0;
         paths_finish(paths);
         return error_set(error, ENOMEM, "paths");
@@ -69,5 +72,6 @@ void paths_finish(struct paths *paths)
         free(paths->discovery);
         free(paths->modules);
         free(paths->templates);
+        free(paths->profiles);
         *paths = (struct paths){.prototype = NULL};
 }

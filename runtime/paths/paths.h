@@ -13,6 +13,7 @@ struct paths {
         char *discovery;
         char *modules;   /* a glob(7) pattern */
         char *templates; /* a directory: NAME/template.json */
+        char *profiles;  /* a directory: default.json, strict.json, for seccomp */
 };
 
 /* For the program that runs now (/proc/self/exe). */

@@ -187,6 +187,7 @@ static int prepare(struct supervisor *supervisor, struct error *error)
         int r;
 
         raise_descriptor_limit();
+        filters_remember(&supervisor->filters, supervisor->config);
         supervisor->exit_codes = pids_status_supported();
         supervisor->prototype_image =
                 image_open(supervisor->paths->prototype, "clade-prototype", error);
@@ -237,7 +238,7 @@ static void finish(struct supervisor *supervisor)
         free(supervisor->applications);
         watcher_finish(&supervisor->watcher);
         cgroup_tree_close(supervisor);
-        seccomp_cache_finish(&supervisor->filters);
+        filters_finish(&supervisor->filters);
         for (size_t i = 0; supervisor->module_images && i < supervisor->catalogue->count; i++)
                 fd_close(supervisor->module_images[i]);
         free(supervisor->module_images);
@@ -254,6 +255,7 @@ int supervisor_run(const struct config *config, const struct catalogue *catalogu
         struct supervisor supervisor = {
                 .config = config,
                 .catalogue = catalogue,
+                .filters = FILTERS_INIT(paths->profiles),
                 .paths = paths,
                 .log = {.fd = STDERR_FILENO, .format = options->format, .minimum = options->level},
                 .cgroups = CGROUP_TREE_INIT,

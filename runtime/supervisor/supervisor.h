@@ -34,9 +34,9 @@ struct supervisor {
         int relay_image;        /* ... and every relay */
         int *module_images;     /* the same for each module of the catalogue that is used; -1 */
         const struct catalogue *catalogue;
-        struct seccomp_cache filters; /* of all applications */
-        bool exit_codes;              /* the kernel tells exit codes by pidfd (6.15) */
-        uint64_t serial;              /* of the last clone ordered; counts over all applications */
+        struct filters filters; /* of all applications */
+        bool exit_codes;        /* the kernel tells exit codes by pidfd (6.15) */
+        uint64_t serial;        /* of the last clone ordered; counts over all applications */
 
         struct application **applications;
         size_t application_count;

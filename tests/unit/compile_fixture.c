@@ -79,6 +79,7 @@ void fixture_init(struct fixture *fixture)
                 .applications = &fixture->application,
                 .application_count = 1,
         };
+        fixture->filters = (struct filters)FILTERS_INIT(PROFILES);
         fixture->compile = (struct compile){
                 .config = &fixture->config,
                 .filters = &fixture->filters,
@@ -100,7 +101,7 @@ void fixture_finish(struct fixture *fixture)
 {
         compiled_destroy(fixture->compiled);
         fixture->compiled = NULL;
-        seccomp_cache_finish(&fixture->filters);
+        filters_finish(&fixture->filters);
         cr_assert_eq(nftw(fixture->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 

@@ -14,7 +14,7 @@ struct fixture {
         struct config_application application;
         struct config config;
         struct compile compile;
-        struct seccomp_cache filters;
+        struct filters filters;
         char notices[512];
         struct compiled *compiled; /* the last one */
         struct error error;

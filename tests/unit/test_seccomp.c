@@ -25,6 +25,7 @@
 #include "base/own.h"
 #include "isolation/seccomp/compiler.h"
 #include "tests/unit/bpf_simulator.h"
+#include "tests/unit/profile_fixture.h"
 
 #if defined(__x86_64__)
 #define NATIVE AUDIT_ARCH_X86_64
@@ -44,10 +45,15 @@
 enum variant { HOST_NETWORK, OWN_NETWORK, UNIX_CLIENTS };
 enum stack { PROFILE = 1, GUARDS = 2, PROTOTYPE = 3, DIFFERENCE = 4, WORKER = 7 };
 
+static struct seccomp_profile profile;
+
 static const struct seccomp_request requests[EACH] = {
-        [HOST_NETWORK] = {.own_network = false},
-        [OWN_NETWORK] = {.own_network = true},
-        [UNIX_CLIENTS] = {.own_network = true, .unix_clients = true, .tcp_confined = true},
+        [HOST_NETWORK] = {.profile = &profile},
+        [OWN_NETWORK] = {.profile = &profile, .own_network = true},
+        [UNIX_CLIENTS] = {.profile = &profile,
+                          .own_network = true,
+                          .unix_clients = true,
+                          .tcp_confined = true},
 };
 
 static struct plan_filter filters[EACH][EACH];
@@ -56,8 +62,9 @@ static void compile(void)
 {
         struct error error = ERROR_INIT;
 
+        profile = profile_own("default");
         for (size_t i = 0; i < EACH; i++) {
-                cr_assert_eq(seccomp_compile_profile(&requests[i], &filters[i][0], &error), 0, "%s",
+                cr_assert_eq(seccomp_compile_profile(&profile, 0, &filters[i][0], &error), 0, "%s",
                              error.text);
                 cr_assert_eq(seccomp_compile_guards(&requests[i], &filters[i][1], &error), 0, "%s",
                              error.text);
@@ -70,6 +77,7 @@ static void forget(void)
 {
         for (size_t i = 0; i < EACH * EACH; i++)
                 seccomp_filter_finish(&filters[i / EACH][i % EACH]);
+        seccomp_profile_finish(&profile);
 }
 
 TestSuite(seccomp, .init = compile, .fini = forget);

@@ -23,6 +23,7 @@
 
 #include "base/own.h"
 #include "isolation/seccomp/compiler.h"
+#include "tests/unit/profile_fixture.h"
 
 struct attempt {
         const char *what;
@@ -119,13 +120,15 @@ static int attempt_all(void)
 /* Forks a child under all three filters, has it run `body`, and returns its wait status. */
 static int under_filters(int (*body)(void))
 {
-        const struct seccomp_request request = {.own_network = true};
+        struct seccomp_profile profile = profile_own("default");
+        const struct seccomp_request request = {.profile = &profile, .own_network = true};
         struct plan_filter filters[3];
         struct error error = ERROR_INIT;
         int status;
         pid_t pid;
 
-        cr_assert_eq(seccomp_compile_profile(&request, &filters[0], &error), 0, "%s", error.text);
+        cr_assert_eq(seccomp_compile_profile(&profile, 0, &filters[0], &error), 0, "%s",
+                     error.text);
         cr_assert_eq(seccomp_compile_guards(&request, &filters[1], &error), 0, "%s", error.text);
         cr_assert_eq(seccomp_compile_difference(&request, &filters[2], &error), 0, "%s",
                      error.text);
@@ -142,6 +145,7 @@ static int under_filters(int (*body)(void))
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         for (size_t i = 0; i < ARRAY_SIZE(filters); i++)
                 seccomp_filter_finish(&filters[i]);
+        seccomp_profile_finish(&profile);
         return status;
 }
 
