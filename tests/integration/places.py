@@ -1,6 +1,7 @@
 """A plugin of pytest for whatever runs clade. Who runs it: as root each test runs as root and as an ordinary user,
 who has no id but its own; those marked `users("subuid")` as somebody with a range of subordinate ids, too. An
 ordinary user is just that.
+"""
 
 import os
 
