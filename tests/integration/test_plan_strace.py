@@ -1,6 +1,7 @@
 """What `clade plan` says of the demo, against what strace sees: the same calls, in the same order."""
 
 import json
+import pathlib
 import re
 import shutil
 import sys
@@ -16,9 +17,11 @@ import demo  # noqa: E402  pylint: disable=wrong-import-position
 CALLS = ["clone3", "open_tree", "fsopen", "fsconfig", "fsmount", "move_mount", "mount_setattr", "mount",
          "umount2", "pivot_root", "setgroups", "setresgid", "setresuid", "capset", "prctl", "execveat",
          "setsid", "sethostname", "prlimit64", "landlock_create_ruleset", "landlock_add_rule",
-         "landlock_restrict_self", "seccomp"]
+         "landlock_restrict_self", "seccomp", "keyctl", "unshare", "setns", "setpriority",
+         "sched_setaffinity"]
 # To know what others are about: new files and directories, and the id maps.
 HELPERS = ["openat", "mkdirat", "write", "clone"]
+OF_THE_PARENT = {"clone3", "open_tree", "openat", "write", "setpriority", "sched_setaffinity"}
 FIRST_SOURCE = 9  # runtime/protocol/descriptors.h
 
 
@@ -82,8 +85,11 @@ class Seen:
 
     @staticmethod
     def plain(call, arguments):
-        if call in ("execveat", "setsid", "landlock_restrict_self"):
+        if call in ("execveat", "setsid", "landlock_restrict_self", "landlock_add_rule", "keyctl",
+                    "unshare", "setns", "sched_setaffinity"):
             return (call,)
+        if call == "setpriority":
+            return (call, arguments.split(", ")[-1])
         return (call, *strings(arguments))
 
     def clone3(self, arguments, _result):
@@ -91,7 +97,7 @@ class Seen:
 
     def openat(self, arguments, result):
         name = strings(arguments)[0]
-        if re.fullmatch(r"/proc/\d+/(uid_map|gid_map|setgroups)", name):
+        if re.fullmatch(r"/proc/(\d+|self)/(uid_map|gid_map|setgroups|oom_score_adj|timens_offsets)", name):
             self.files[result] = name.rsplit("/", 1)[1]
         if "O_CREAT" in arguments:
             self.created = name
@@ -221,7 +227,7 @@ def say(name, text):
         ("mount_setattr", attributes(text)),
         "mount": lambda: ("mount", strings(text)[0], flags(text, "MS_")),
         "umount2": lambda: ("umount2", "MNT_DETACH" in text),
-        "capset": lambda: ("capset", "permitted 0" in text),
+        "capset": lambda: ("capset", "permitted 0," in text),
         "prctl": lambda: ("prctl", words[0]) if words[0] in ("PR_CAPBSET_DROP", "PR_SET_SECUREBITS") else
         ("prctl", *words[:2]),
         "execveat": lambda: ("execveat",),
@@ -229,6 +235,9 @@ def say(name, text):
         "prlimit64": lambda: ("prlimit64", words[0], *(number(word) for word in words[1:])),
         "landlock_create_ruleset": lambda: ("landlock_create_ruleset", words[0] == "fs 0x0"),
         "landlock_restrict_self": lambda: ("landlock_restrict_self",),
+        "landlock_add_rule": lambda: ("landlock_add_rule",), "keyctl": lambda: ("keyctl",),
+        "unshare": lambda: ("unshare",), "setns": lambda: ("setns",),
+        "sched_setaffinity": lambda: ("sched_setaffinity",), "setpriority": lambda: (name, words[-1]),
         "seccomp": lambda: ("seccomp", int(words[2].split()[0])),
         "setgroups": lambda: (name, text), "setresgid": lambda: (name, text),
         "setresuid": lambda: (name, text), "sethostname": lambda: (name, *strings(text)),
@@ -239,15 +248,34 @@ def say(name, text):
     return table[name]()
 
 
+# What is off by default: each key brings calls of its own.
+EVERYTHING = {
+    "limits": {"nice": 19, "cpus": "0", "oom_score_adj": 900,
+               "rlimits": [{"type": "RLIMIT_FSIZE", "soft": 1000000, "hard": 2000000}]},
+    "isolation": {"capabilities": "^cap_net_bind_service", "hostname": "shop.example",
+                  "time_offsets": {"monotonic": 5, "boottime": 7},
+                  "landlock": {"paths": [{"path": "/", "rights": ["read", "execute"]},
+                                         {"path": "/tmp", "rights": ["write", "make"]}],
+                               "scopes": ["signal"]}},
+}
+
+
 @pytest.mark.users("root", "user")
-def test_the_plan_is_what_happens(place, refuse):
+@pytest.mark.parametrize("more", [{}, EVERYTHING], ids=["default", "everything"])
+def test_the_plan_is_what_happens(place, refuse, more):
     if not shutil.which("strace"):
         refuse("strace is not installed: ./dev deps")
     files = place.path / "files"
     (files / "public").mkdir()
     configuration = demo.configuration(clade.BUILD, clade.free_port(), files)
+    text = json.loads(pathlib.Path(configuration).read_text())
+    for key, value in more.items():
+        text["applications"]["demo"].setdefault(key, {}).update(value)
+    pathlib.Path(configuration).write_text(json.dumps(text))
     output = place.path / "run" / "trace"
-    plan = json.loads(place.command("plan", configuration, "demo").stdout)
+    planning = place.command("plan", configuration, "demo")
+    assert planning.returncode == 0, planning.stderr
+    plan = json.loads(planning.stdout)
     if plan["identity"]["method"] == "newuidmap":
         pytest.skip("strace takes the privilege of set-uid programs like newuidmap: run it as root")
     # -D: the tracer is a grandchild, and what we have is the supervisor.
@@ -271,11 +299,11 @@ def test_the_plan_is_what_happens(place, refuse):
     for pid, call, arguments, result in lines[begin:]:
         if pid == prototype and call == "write" and arguments.startswith("5, "):
             break
-        if pid in pids and (pid == prototype or call in ("clone3", "open_tree", "openat", "write")):
+        if pid in pids and (pid == prototype or call in OF_THE_PARENT):
             start.append((call, arguments, result))
     seen, expected = Seen(plan, start), list(planned(plan["steps"]))
     # Two processes, each with an order of its own; where the sources are opened depends on who we are.
-    parents = {"clone3", "write"} | ({"open_tree"} if plan["privilege"] != "none" else set())
+    parents = OF_THE_PARENT - ({"open_tree"} if plan["privilege"] == "none" else set())
     for ours in (True, False):
         mine = [entry for entry in seen.list if (entry[0] in parents) == ours]
         theirs = [entry for entry in expected if (entry[0] in parents) == ours]
@@ -284,7 +312,8 @@ def test_the_plan_is_what_happens(place, refuse):
             assert traced == said, f"call {index}: strace has {traced}, the plan {said}"
         assert len(mine) == len(theirs), (mine[len(theirs):], theirs[len(mine):])
     with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
-        assert len(seen.dropped) == int(file.read()) + 1
+        kept = bool(more.get("isolation", {}).get("capabilities"))
+        assert len(seen.dropped) == int(file.read()) + 1 - kept
 
     # One worker: its domain and its filter. Its session and its tie to the prototype are no plan's.
     mine = Seen(plan, [(call, arguments, result) for pid, call, arguments, result in lines
