@@ -136,6 +136,20 @@ static void source_fields(struct codec *codec, struct plan_source *source)
                 refuse(codec);
 }
 
+bool plan_is_mount(uint32_t kind)
+{
+        return kind == PLAN_BIND || kind == PLAN_TMPFS || kind == PLAN_PROC ||
+               kind == PLAN_DEVPTS || kind == PLAN_MQUEUE;
+}
+
+static void parameter_fields(struct codec *codec, struct plan_parameter *parameter)
+{
+        codec_string(codec, &parameter->key);
+        codec_string(codec, &parameter->value);
+        if (!parameter->key || !parameter->value)
+                refuse(codec);
+}
+
 static void entry_fields(struct codec *codec, struct plan_entry *entry, size_t sources)
 {
         codec_u32(codec, &entry->kind);
@@ -146,6 +160,10 @@ static void entry_fields(struct codec *codec, struct plan_entry *entry, size_t s
         codec_u64(codec, &entry->size);
         codec_u64(codec, &entry->inodes);
         codec_u64(codec, &entry->attributes);
+        codec_bool(codec, &entry->access_times);
+        if (CODEC_ARRAY(codec, &entry->parameters, &entry->parameter_count))
+                for (size_t i = 0; i < entry->parameter_count; i++)
+                        parameter_fields(codec, &entry->parameters[i]);
         if (entry->kind >= PLAN_ENTRY_KINDS || !plan_target_valid(entry->target) ||
             (entry->kind == PLAN_BIND && entry->source >= sources) ||
             ((entry->kind == PLAN_FILE || entry->kind == PLAN_SYMLINK) && !entry->content))
@@ -246,6 +264,7 @@ void plan_fields(struct codec *codec, struct plan *plan)
         scheduling_fields(codec, &plan->scheduling);
         capability_fields(codec, &plan->capabilities);
         codec_bool(codec, &plan->root);
+        codec_bool(codec, &plan->root_writable);
         codec_u64(codec, &plan->root_size);
         codec_u64(codec, &plan->root_inodes);
         if (CODEC_ARRAY(codec, &plan->sources, &plan->source_count))

@@ -75,19 +75,34 @@ enum plan_entry_kind {
         PLAN_BIND, /* a source, with all that is mounted below it */
         PLAN_TMPFS,
         PLAN_PROC,
+        PLAN_DEVPTS, /* an instance of its own */
+        PLAN_MQUEUE, /* of our ipc namespace */
+        PLAN_MASK, /* nothing is seen of what is there: an empty file or directory over it, read-only */
+        PLAN_READONLY, /* what is there, once more on top of itself, read-only */
         PLAN_ENTRY_KINDS
 };
 
+/* Whether it mounts something of its own at its target. */
+bool plan_is_mount(uint32_t kind);
+
+/* What fsconfig(2) is told about a new file system beside size, inodes and mode. */
+struct plan_parameter {
+        char *key, *value;
+};
+
 struct plan_entry {
-        uint32_t kind;   /* enum plan_entry_kind */
-        char *target;    /* absolute inside the new root, no "." or "..", no doubled slash */
-        char *content;   /* FILE: the bytes; SYMLINK: where it leads; otherwise NULL */
-        uint32_t mode;   /* DIRECTORY, FILE, TMPFS: permission bits */
-        uint32_t source; /* BIND: an index into the sources */
-        uint64_t size;   /* TMPFS: bytes, 0 for the default of the step */
-        uint64_t inodes; /* TMPFS: how many, 0 for the default of the step */
-        uint64_t
-                attributes; /* BIND, TMPFS, PROC: MOUNT_ATTR_* set, recursively (mount_setattr(2)) */
+        uint32_t kind; /* enum plan_entry_kind */
+        char *target;  /* absolute inside the new root, no "." or "..", no doubled slash */
+        char *content; /* FILE: the bytes; SYMLINK: where it leads; otherwise NULL */
+        uint32_t
+                mode; /* DIRECTORY, FILE, TMPFS: permission bits. MASK, READONLY: S_IFDIR or S_IFREG */
+        uint32_t source;     /* BIND: an index into the sources */
+        uint64_t size;       /* TMPFS: bytes, 0 for the default of the step */
+        uint64_t inodes;     /* TMPFS: how many, 0 for the default of the step */
+        uint64_t attributes; /* MOUNT_ATTR_* of a mount, recursively (mount_setattr(2)) */
+        bool access_times; /* BIND: MOUNT_ATTR__ATIME of the attributes counts; else left as it is */
+        struct plan_parameter *parameters; /* TMPFS, PROC, DEVPTS, MQUEUE */
+        size_t parameter_count;
 };
 
 struct plan_rlimit {
@@ -172,6 +187,7 @@ struct plan_cgroup {
 #define PLAN_UNLIMITED UINT64_MAX
 
 struct plan {
+        uint32_t level;      /* enum ladder_level; for people: does not cross the exec */
         uint64_t namespaces; /* CLONE_NEW* */
         struct plan_identity identity;
         bool privileged; /* the supervisor may open mounts itself (CAP_SYS_ADMIN over its own) */
@@ -185,6 +201,7 @@ struct plan {
         struct plan_capabilities capabilities;
 
         bool root; /* there is a new root; otherwise no entries, and the host's tree stays */
+        bool root_writable;              /* its own tmpfs stays writable for the application */
         uint64_t root_size, root_inodes; /* of the tmpfs that the root is assembled on */
         struct plan_source *sources;
         size_t source_count;

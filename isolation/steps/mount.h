@@ -13,6 +13,9 @@ int mount_tmpfs(uint64_t size, uint64_t inodes, uint32_t mode, uint64_t attribut
 void mount_tmpfs_describe(uint64_t size, uint64_t inodes, uint32_t mode, uint64_t attributes,
                           const struct isolation_report *report);
 
-/* A detached proc of our pid namespace. */
-int mount_proc(uint64_t attributes, struct error *error);
-void mount_proc_describe(uint64_t attributes, const struct isolation_report *report);
+/* What an entry of kind TMPFS, PROC, DEVPTS or MQUEUE asks for, detached. */
+int mount_entry(const struct plan_entry *entry, struct error *error);
+void mount_entry_describe(const struct plan_entry *entry, const struct isolation_report *report);
+
+/* "tmpfs"; NULL for a kind that makes no file system. */
+const char *mount_type(uint32_t kind);

@@ -10,6 +10,12 @@
 #include "isolation/steps/mount.h"
 #include "isolation/steps/steps.h"
 
+/* What the application may write it cannot execute. */
+static uint64_t root_attributes(const struct plan *plan)
+{
+        return MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (plan->root_writable ? MOUNT_ATTR_NOEXEC : 0);
+}
+
 int root_apply(struct isolation *isolation, struct error *error)
 {
         const struct plan *plan = isolation->plan;
@@ -17,8 +23,7 @@ int root_apply(struct isolation *isolation, struct error *error)
 
         if (!plan->root)
                 return 0;
-        tree = mount_tmpfs(plan->root_size, plan->root_inodes, 0755,
-                           MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error);
+        tree = mount_tmpfs(plan->root_size, plan->root_inodes, 0755, root_attributes(plan), error);
         if (tree < 0)
                 return error_prefix(error, "the new root");
         if (move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -31,7 +36,7 @@ void root_describe(const struct plan *plan, const struct isolation_report *repor
 {
         if (!plan->root)
                 return;
-        mount_tmpfs_describe(plan->root_size, plan->root_inodes, 0755,
-                             MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, report);
+        mount_tmpfs_describe(plan->root_size, plan->root_inodes, 0755, root_attributes(plan),
+                             report);
         report_call(report, "move_mount", "new root, \"/\"");
 }

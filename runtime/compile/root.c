@@ -4,11 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-static bool is_mount(uint32_t kind)
-{
-        return kind == PLAN_BIND || kind == PLAN_TMPFS || kind == PLAN_PROC;
-}
-
 void root_begin(struct root *root)
 {
         root->origin = root->plan->entry_count;
@@ -86,7 +81,7 @@ static int check_mount(const struct root *root, const struct plan_entry *entry,
         for (size_t i = root->origin; i < root->plan->entry_count; i++) {
                 const struct plan_entry *other = &root->plan->entries[i];
 
-                if (is_mount(other->kind) && strcmp(other->target, place->path) == 0) {
+                if (plan_is_mount(other->kind) && strcmp(other->target, place->path) == 0) {
                         error_say(error, EINVAL, "two mounts have the target %s", place->path);
                         return error_remedy(error, "the second would hide the first: remove one");
                 }
@@ -114,10 +109,10 @@ int root_add(struct root *root, const struct plan_entry *entry, struct error *er
                 return error_remedy(error, "write an absolute path below \"/\", without \".\" or "
                                            "\"..\" parts, doubled or trailing slashes");
         }
-        r = reach(root, entry->target, is_mount(entry->kind), &place, error);
+        r = reach(root, entry->target, plan_is_mount(entry->kind), &place, error);
         if (r < 0)
                 return r;
-        if (is_mount(entry->kind)) {
+        if (plan_is_mount(entry->kind)) {
                 r = check_mount(root, entry, &place, error);
                 if (r < 0)
                         return r;

@@ -19,11 +19,6 @@ static const char *below(const char *path, const char *top)
         return path + length;
 }
 
-static bool is_mount(const struct plan_entry *entry)
-{
-        return entry->kind == PLAN_BIND || entry->kind == PLAN_TMPFS || entry->kind == PLAN_PROC;
-}
-
 static int look_at_host(const struct plan_source *source, const char *rest,
                         struct root_place *place, struct error *error)
 {
@@ -62,15 +57,20 @@ static int look(const struct plan *plan, struct root_place *place, struct error 
                 const struct plan_entry *entry = &plan->entries[i];
                 const char *rest = below(place->path, entry->target);
 
-                if (!rest || (rest[0] && !is_mount(entry)))
+                /* What covers a thing in place changes nothing of what it is. */
+                if (entry->kind == PLAN_MASK || entry->kind == PLAN_READONLY)
+                        continue;
+                if (!rest || (rest[0] && !plan_is_mount(entry->kind)))
                         continue;
                 switch (entry->kind) {
                 case PLAN_BIND:
                         return look_at_host(&plan->sources[entry->source], rest, place, error);
                 case PLAN_TMPFS:
+                case PLAN_MQUEUE:
                         place->kind = rest[0] ? ROOT_ABSENT : ROOT_DIRECTORY;
                         return 0;
                 case PLAN_PROC:
+                case PLAN_DEVPTS:
                         place->kind = ROOT_PROC;
                         return 0;
                 case PLAN_SYMLINK:

@@ -1,0 +1,141 @@
+/* A mask is a mount of an empty file or directory, read-only. All masks show the same two, the stencils: they
+ * are made on the root's own tmpfs, lose their names at once and are cloned from the first mount of them.
+ * So one mask costs a lookup, a clone and a move, and no file system of its own. */
+#include "isolation/steps/cover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+#define STENCIL_NAME ".mask" /* for some microseconds */
+#define CLONE_FLAGS  (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT)
+#define MASK_ATTRIBUTES                                                                            \
+        (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
+static int make_stencil(int root, enum stencil stencil, struct error *error)
+{
+        struct mount_attr attributes = {.attr_set = MASK_ATTRIBUTES};
+        bool directory = stencil == STENCIL_DIRECTORY;
+        cleanup_fd int tree = -1;
+        cleanup_fd int file = -1;
+
+        if (directory ? mkdirat(root, STENCIL_NAME, 0555) < 0
+                      : (file = openat(root, STENCIL_NAME, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                                       0444)) < 0)
+                return error_set(error, errno, "making an empty %s for masks",
+                                 directory ? "directory" : "file");
+        tree = open_tree(root, STENCIL_NAME, CLONE_FLAGS);
+        if (tree < 0)
+                return error_set(error, errno, "open_tree of an empty file for masks");
+        if (mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) < 0)
+                return error_set(error, errno, "mount_setattr of an empty file for masks");
+        if (unlinkat(root, STENCIL_NAME, directory ? AT_REMOVEDIR : 0) < 0)
+                return error_set(error, errno, "removing the name of an empty file for masks");
+        return TAKE_FD(tree);
+}
+
+/* What is to be covered; -ENOENT without an error where it is not there. */
+static int open_covered(const struct filling *filling, const struct plan_entry *entry,
+                        struct error *error)
+{
+        cleanup_fd int fd = target_open(filling->root, entry->target, 0);
+        struct stat st;
+
+        if (fd == -ENOENT || fd == -ENOTDIR)
+                return -ENOENT;
+        if (fd < 0)
+                return error_set(error, -fd, "open of %s in the new root", entry->target);
+        if (fstat(fd, &st) < 0)
+                return error_set(error, errno, "fstat of %s in the new root", entry->target);
+        if (S_ISDIR(st.st_mode) != (entry->mode == S_IFDIR)) {
+                error_say(error, ESTALE, "%s is %s directory%s", entry->target,
+                          S_ISDIR(st.st_mode) ? "a" : "no",
+                          S_ISDIR(st.st_mode) ? ", and was none" : " any more");
+                return error_remedy(error, "somebody replaced it since the configuration was read: "
+                                           "start again");
+        }
+        return TAKE_FD(fd);
+}
+
+static int cover(int tree, int target, const struct plan_entry *entry, struct error *error)
+{
+        if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+                return error_set(error, errno, "move_mount over %s", entry->target);
+        return 0;
+}
+
+int cover_mask(struct filling *filling, const struct plan_entry *entry, struct error *error)
+{
+        enum stencil stencil = entry->mode == S_IFDIR ? STENCIL_DIRECTORY : STENCIL_FILE;
+        cleanup_fd int target = open_covered(filling, entry, error);
+        cleanup_fd int tree = -1;
+        int r;
+
+        if (target < 0)
+                return target == -ENOENT ? 0 : target;
+        if (filling->masks[stencil] >= 0)
+                tree = open_tree(filling->masks[stencil], "", CLONE_FLAGS | AT_EMPTY_PATH);
+        else
+                tree = make_stencil(filling->root, stencil, error);
+        if (tree < 0)
+                return error->code ? error_prefix(error, "mask of %s", entry->target)
+                                   : error_set(error, errno, "open_tree for a mask of %s",
+                                               entry->target);
+        r = cover(tree, target, entry, error);
+        /* Clones are made of what is attached: before Linux 6.15 of nothing else. */
+        if (r == 0 && filling->masks[stencil] < 0)
+                filling->masks[stencil] = TAKE_FD(tree);
+        return r;
+}
+
+int cover_readonly(struct filling *filling, const struct plan_entry *entry, struct error *error)
+{
+        struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+        cleanup_fd int target = open_covered(filling, entry, error);
+        cleanup_fd int tree = -1;
+
+        if (target < 0)
+                return target == -ENOENT ? 0 : target;
+        tree = open_tree(target, "", CLONE_FLAGS | AT_EMPTY_PATH | AT_RECURSIVE);
+        if (tree < 0)
+                return error_set(error, errno, "open_tree of %s in the new root", entry->target);
+        if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) <
+            0)
+                return error_set(error, errno, "making %s read-only", entry->target);
+        return cover(tree, target, entry, error);
+}
+
+void cover_mask_describe(const struct plan_entry *entry, bool first,
+                         const struct isolation_report *report)
+{
+        bool directory = entry->mode == S_IFDIR;
+        char words[128];
+
+        if (first) {
+                if (directory)
+                        report_call(report, "mkdirat", "\"%s\", 0555", STENCIL_NAME);
+                else
+                        report_call(report, "openat", "\"%s\", O_CREAT, 0444", STENCIL_NAME);
+                report_call(report, "open_tree", "\"%s\"", STENCIL_NAME);
+                report_call(report, "mount_setattr", "empty %s, %s",
+                            directory ? "directory" : "file",
+                            report_attributes(MASK_ATTRIBUTES, words, sizeof(words)));
+                report_call(report, "unlinkat", "\"%s\"", STENCIL_NAME);
+        } else {
+                report_call(report, "open_tree", "empty %s", directory ? "directory" : "file");
+        }
+        report_call(report, "move_mount", "empty %s, \"%s\"", directory ? "directory" : "file",
+                    entry->target);
+}
+
+void cover_readonly_describe(const struct plan_entry *entry, const struct isolation_report *report)
+{
+        report_call(report, "open_tree", "\"%s\", AT_RECURSIVE", entry->target);
+        report_call(report, "mount_setattr", "\"%s\", AT_RECURSIVE, MOUNT_ATTR_RDONLY",
+                    entry->target);
+        report_call(report, "move_mount", "\"%s\", \"%s\"", entry->target, entry->target);
+}
