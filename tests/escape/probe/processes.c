@@ -30,12 +30,21 @@ static pid_t whom(const struct probe *probe, const struct attempt *attempt)
                 return;                                                                            \
         }
 
+/* Whoever could be attached to is let go again: it may be who waits for us. */
 static void try_ptrace(const struct probe *probe, const struct attempt *attempt,
                        struct outcome *outcome)
 {
+        long r;
+
         WHOM(pid);
-        outcome_call(outcome,
-                     ptrace((enum __ptrace_request)attempt->arguments[0], pid, NULL, NULL));
+        r = ptrace((enum __ptrace_request)attempt->arguments[0], pid, NULL, NULL);
+        outcome_call(outcome, r);
+        if (r < 0)
+                return;
+        if (attempt->arguments[0] == PTRACE_ATTACH)
+                waitpid(pid, NULL, __WALL);
+        ptrace(PTRACE_DETACH, pid, NULL, NULL);
+        kill(pid, SIGCONT);
 }
 
 static void try_vm(const struct probe *probe, const struct attempt *attempt,
