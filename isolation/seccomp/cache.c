@@ -75,6 +75,9 @@ static void request_fields(struct codec *codec, const struct seccomp_request *re
         codec_bool(codec, &copy.own_network);
         codec_bool(codec, &copy.unix_clients);
         codec_bool(codec, &copy.tcp_confined);
+        codec_bool(codec, &copy.fixed_cpus);
+        codec_bool(codec, &copy.no_network_sockets);
+        codec_bool(codec, &copy.no_unix_sockets);
         codec_bool(codec, &copy.deny_write_execute);
 }
 

@@ -23,6 +23,9 @@ struct seccomp_request {
         bool own_network;  /* not the host's: guard the inherited sockets, which are the host's */
         bool unix_clients; /* connect() stays allowed (Landlock refuses TCP) */
         bool tcp_confined; /* Landlock refuses bind and connect of TCP (ABI 4): bind() need not */
+        bool fixed_cpus;   /* sched_setaffinity() is refused */
+        bool no_network_sockets; /* none are made but unix ones: there is no network namespace */
+        bool no_unix_sockets;    /* nor those */
         bool deny_write_execute; /* memory is never made executable, where the kernel cannot say so
                                   * itself (PR_SET_MDWE, 6.3) */
 };

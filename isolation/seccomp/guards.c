@@ -231,9 +231,11 @@ static int refuse_others(struct program *program, int code, const char *call, un
 
 /* Families and protocols are where the kernel loads modules that nobody has looked at for years (vsock,
  * which no namespace holds; alg, kcm, rds, key, sctp, dccp, ...). From `end` on the kernel has none. */
-static int guard_sockets(struct program *program, struct error *error)
+static int guard_sockets(struct program *program, const struct seccomp_request *request,
+                         struct error *error)
 {
-        static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+        static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6,
+                                            AF_NETLINK}; /* the first alone: no network */
         static const uint32_t protocols[] = {0, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP,
                                              IPPROTO_ICMPV6};
         static const struct condition none = {.mask = 0};
@@ -242,8 +244,11 @@ static int guard_sockets(struct program *program, struct error *error)
         int r;
 
         _Static_assert((AF_INET6 & ~8) == AF_INET && AF_INET != AF_INET6, "one mask for both");
-        r = refuse_others(program, EAFNOSUPPORT, "socket", 0, families, ARRAY_SIZE(families), 256,
-                          &none, error);
+        r = refuse_others(program, EAFNOSUPPORT, "socket", 0, families,
+                          request->no_unix_sockets      ? 0
+                          : request->no_network_sockets ? 1
+                                                        : ARRAY_SIZE(families),
+                          256, &none, error);
         if (r == 0)
                 r = refuse_others(program, EAFNOSUPPORT, "socketpair", 0, families,
                                   ARRAY_SIZE(families), 256, &none, error);
@@ -280,6 +285,12 @@ static int guard_network(struct program *program, const struct seccomp_request *
         return r;
 }
 
+/* Only a cpuset, which is a control group's, would hold processors against whoever was put on some. */
+static int guard_cpus(struct program *program, struct error *error)
+{
+        return program_rule(program, SCMP_ACT_ERRNO(EPERM), "sched_setaffinity", NULL, 0, error);
+}
+
 int seccomp_compile_guards(const struct seccomp_request *request, struct plan_filter *ret_filter,
                            struct error *error)
 {
@@ -293,9 +304,11 @@ int seccomp_compile_guards(const struct seccomp_request *request, struct plan_fi
         if (r == 0)
                 r = add_guards(&program, EPERM, guards, ARRAY_SIZE(guards), error);
         if (r == 0)
-                r = guard_sockets(&program, error);
+                r = guard_sockets(&program, request, error);
         if (r == 0 && request->own_network)
                 r = guard_network(&program, request, error);
+        if (r == 0 && request->fixed_cpus)
+                r = guard_cpus(&program, error);
         if (r == 0 && request->deny_write_execute)
                 r = add_guards(&program, EACCES, execute_guards, ARRAY_SIZE(execute_guards), error);
         if (r < 0) {

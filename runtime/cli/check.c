@@ -43,10 +43,13 @@ static int check(const struct session *session)
 {
         const struct config *config = &session->loaded.config;
         struct filters filters = FILTERS_INIT(session->paths.profiles);
+        struct error probe_error = ERROR_INIT;
         struct compile_cgroups cgroups;
+        struct ladder ladder;
         const struct compile compile = {
                 .config = config,
                 .cgroups = &cgroups,
+                .ladder = &ladder,
                 .filters = &filters,
                 .template_directory = session->paths.templates,
                 .notice = print_compile_notice,
@@ -56,6 +59,8 @@ static int check(const struct session *session)
         int status = STATUS_OK;
         size_t size = 0;
 
+        if (level_probe(config, false, &ladder, &probe_error) < 0)
+                return command_failed(&probe_error);
         /* Without it errors lack their line, and are told all the same. */
         if (fd >= 0)
                 fd_read_file(fd, CONFIG_FILE_MAX, &text, &size);

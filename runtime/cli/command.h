@@ -21,7 +21,8 @@ struct command {
         int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_check, command_modules, command_plan, command_run;
+extern const struct command command_check, command_doctor, command_modules, command_plan,
+        command_run;
 
 /* Options that several commands have, and the values that they are told apart by. */
 enum { OPTION_HELP = 'h', OPTION_MODULES = 256, OPTION_FIRST };

@@ -4,14 +4,7 @@
 #include <sys/sysmacros.h>
 
 #include "isolation/apply.h"
-
-/* How much the identity gives (DESIGN's ladder): an id of the application's own, or just the user's. */
-static const char *describe_level(const struct plan_identity *identity)
-{
-        if (identity->method == PLAN_IDS_NONE)
-                return "confine";
-        return identity->deny_groups ? "user" : "full";
-}
+#include "isolation/ladder.h"
 
 /* In the words of the configuration, so that it can be written there. */
 static json_t *describe_map(const struct plan_id_map *map)
@@ -60,11 +53,24 @@ static json_t *describe_source(const struct plan_source *source)
         return object;
 }
 
+static json_t *describe_parameters(const struct plan_entry *entry)
+{
+        json_t *object = json_object();
+
+        for (size_t i = 0; i < entry->parameter_count; i++)
+                json_object_set_new(object, entry->parameters[i].key,
+                                    json_string(entry->parameters[i].value));
+        return object;
+}
+
 static json_t *describe_entry(const struct plan *plan, const struct plan_entry *entry)
 {
         static const char *const kinds[PLAN_ENTRY_KINDS] = {
-                [PLAN_DIRECTORY] = "directory", [PLAN_FILE] = "file",   [PLAN_SYMLINK] = "symlink",
-                [PLAN_BIND] = "bind",           [PLAN_TMPFS] = "tmpfs", [PLAN_PROC] = "proc",
+                [PLAN_DIRECTORY] = "directory", [PLAN_FILE] = "file",
+                [PLAN_SYMLINK] = "symlink",     [PLAN_BIND] = "bind",
+                [PLAN_TMPFS] = "tmpfs",         [PLAN_PROC] = "proc",
+                [PLAN_DEVPTS] = "devpts",       [PLAN_MQUEUE] = "mqueue",
+                [PLAN_MASK] = "mask",           [PLAN_READONLY] = "read-only",
         };
         json_t *object =
                 json_pack("{s:s, s:s}", "kind", kinds[entry->kind], "target", entry->target);
@@ -80,8 +86,10 @@ static json_t *describe_entry(const struct plan *plan, const struct plan_entry *
                 json_object_set_new(object, "size", json_integer((json_int_t)entry->size));
                 json_object_set_new(object, "inodes", json_integer((json_int_t)entry->inodes));
         }
-        if (entry->kind == PLAN_BIND || entry->kind == PLAN_TMPFS || entry->kind == PLAN_PROC)
+        if (plan_is_mount(entry->kind))
                 json_object_set_new(object, "attributes", describe_attributes(entry->attributes));
+        if (entry->parameter_count > 0)
+                json_object_set_new(object, "parameters", describe_parameters(entry));
         return object;
 }
 
@@ -98,8 +106,9 @@ static json_t *describe_root(const struct plan *plan)
                 json_array_append_new(sources, describe_source(&plan->sources[i]));
         for (size_t i = 0; i < plan->entry_count; i++)
                 json_array_append_new(entries, describe_entry(plan, &plan->entries[i]));
-        return json_pack("{s:I, s:I, s:o, s:o}", "size", (json_int_t)plan->root_size, "inodes",
-                         (json_int_t)plan->root_inodes, "sources", sources, "entries", entries);
+        return json_pack("{s:b, s:I, s:I, s:o, s:o}", "writable", plan->root_writable, "size",
+                         (json_int_t)plan->root_size, "inodes", (json_int_t)plan->root_inodes,
+                         "sources", sources, "entries", entries);
 }
 
 static json_t *describe_filter(const struct plan_filter *filter)
@@ -224,7 +233,7 @@ json_t *describe_launch(const struct launch *launch, const struct config_applica
 
         isolation = json_pack(
                 "{s:s, s:s, s:o, s:o, s:s?, s:o, s:o, s:{s:I, s:o, s:o, s:o}, s:{s:o, s:o}}",
-                "level", describe_level(&plan->identity), "privilege",
+                "level", ladder_level_name((enum ladder_level)plan->level), "privilege",
                 plan->privileged ? "administrator" : "none", "namespaces",
                 describe_namespaces(plan->namespaces), "identity",
                 describe_identity(&plan->identity), "hostname", plan->hostname, "root",
@@ -235,6 +244,11 @@ json_t *describe_launch(const struct launch *launch, const struct config_applica
                 describe_landlock(&plan->worker_domain), "seccomp", "prototype",
                 describe_filters(plan), "worker", describe_filter(&plan->worker_filter));
         json_object_update(object, isolation);
+        json_object_set_new(object, "minimum",
+                            json_string(ladder_level_name(application->isolation.minimum)));
+        json_object_set_new(object, "maximum",
+                            json_string(ladder_level_name(application->isolation.maximum)));
+        json_object_update_new(object, describe_locks(plan));
         json_object_set_new(object, "steps", describe_steps(plan, isolation_describe));
         json_object_set_new(object, "worker_steps",
                             describe_steps(plan, isolation_describe_worker));

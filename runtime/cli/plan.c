@@ -8,13 +8,14 @@
 #include "runtime/compile/compile.h"
 
 static json_t *plan_application(const struct session *session, struct filters *filters,
-                                const struct compile_cgroups *cgroups, size_t index,
-                                bool show_environment, struct error *error)
+                                const struct compile_cgroups *cgroups, const struct ladder *ladder,
+                                size_t index, bool show_environment, struct error *error)
 {
         const struct config *config = &session->loaded.config;
         const struct compile compile = {
                 .config = config,
                 .cgroups = cgroups,
+                .ladder = ladder,
                 .filters = filters,
                 .template_directory = session->paths.templates,
                 .notice = print_compile_notice,
@@ -37,11 +38,16 @@ static int plan(const struct session *session, const char *name, bool show_envir
 {
         const struct config *config = &session->loaded.config;
         struct filters filters = FILTERS_INIT(session->paths.profiles);
+        struct error probe_error = ERROR_INIT;
         struct compile_cgroups cgroups;
-        json_t *list = json_array();
+        struct ladder ladder;
+        json_t *list;
         int status = STATUS_OK;
         bool found = false;
 
+        if (level_probe(config, false, &ladder, &probe_error) < 0)
+                return command_failed(&probe_error);
+        list = json_array();
         compile_find_cgroups(config, &cgroups);
         for (size_t i = 0; i < config->application_count; i++) {
                 struct error error = ERROR_INIT;
@@ -50,7 +56,8 @@ static int plan(const struct session *session, const char *name, bool show_envir
                 if (name && strcmp(config->applications[i].name, name) != 0)
                         continue;
                 found = true;
-                object = plan_application(session, &filters, &cgroups, i, show_environment, &error);
+                object = plan_application(session, &filters, &cgroups, &ladder, i, show_environment,
+                                          &error);
                 if (object)
                         json_array_append_new(list, object);
                 else

@@ -20,12 +20,18 @@ struct compilation {
         struct plan *plan; /* the launch's */
         struct root root;
         size_t template_end; /* the first entry that is not the template's */
+        enum ladder_level level;
+        bool host_paths; /* the root's entries only say what Landlock shall allow on the host */
+        struct config_application limited; /* the application, less what the level cannot give */
         bool proc_read_only; /* something in it could undo what was set from outside */
 };
 
 /* "configuration /applications/a/...: " in front of an error. */
 int error_at(struct error *error, const struct compilation *compilation, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+/* Whether mounts can be opened here, to be moved into the new namespace, rather than by the child. */
+bool compile_may_mount(void);
 
 void compile_notice(const struct compilation *compilation, const char *text);
 

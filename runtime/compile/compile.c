@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "base/missing.h"
 #include "base/own.h"
@@ -45,8 +46,7 @@ static bool owns_mounts(void)
         return tree >= 0 || errno != EPERM;
 }
 
-/* Whether mounts can be opened here, to be moved into the new namespace, rather than by the child. */
-static bool may_mount(void)
+bool compile_may_mount(void)
 {
         cap_flag_value_t value = CAP_CLEAR;
         cap_t caps = cap_get_proc();
@@ -96,7 +96,7 @@ static void notice_what_is_shared(const struct compilation *compilation)
         if (!(plan->namespaces & CLONE_NEWIPC))
                 compile_notice(compilation, "without an ipc namespace shared memory of the "
                                             "application's stays on the host after its end");
-        if (!(plan->namespaces & CLONE_NEWNS))
+        if (!(plan->namespaces & CLONE_NEWNS) && !compilation->host_paths)
                 compile_notice(compilation, "without a mount namespace the application sees all of "
                                             "the host's files that its user id may read");
 }
@@ -114,7 +114,9 @@ static int namespaces(struct compilation *compilation, struct error *error)
         int r;
 
         plan->namespaces = compilation->application->isolation.namespaces;
-        plan->privileged = may_mount();
+        /* Without namespaces there is nothing to mount, and root's capabilities go all the same. */
+        plan->privileged =
+                compilation->level <= LADDER_CONFINE ? geteuid() == 0 : compile_may_mount();
         r = ids_assign(&request, &plan->identity, error);
         if (r < 0)
                 return error_at(error, compilation, "%s", "");
@@ -193,12 +195,16 @@ static int fill_launch(struct compilation *compilation, struct error *error)
 
 static int compile_in_order(struct compilation *compilation, struct error *error)
 {
-        int r = fill_launch(compilation, error);
+        int r = level_choose(compilation, error);
 
+        if (r == 0)
+                r = fill_launch(compilation, error);
         if (r == 0)
                 r = namespaces(compilation, error);
         if (r == 0)
                 r = compile_root(compilation, error);
+        if (r == 0)
+                r = level_adapt(compilation, error);
         if (r == 0)
                 r = compile_limits(compilation, error);
         if (r == 0)
@@ -211,6 +217,8 @@ static int compile_in_order(struct compilation *compilation, struct error *error
                 r = compile_landlock(compilation, landlock_abi(), error);
         if (r == 0)
                 r = compile_filters(compilation, error);
+        if (r == 0)
+                r = level_settle(compilation, error);
         return r;
 }
 

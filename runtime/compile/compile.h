@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "isolation/cgroup.h"
 #include "runtime/compile/filters.h"
+#include "runtime/compile/level.h"
 #include "runtime/config/config.h"
 #include "runtime/protocol/launch.h"
 
@@ -30,6 +31,7 @@ struct compile {
         const char *template_directory;
         struct filters *filters;               /* outlives what is compiled */
         const struct compile_cgroups *cgroups; /* NULL: none */
+        const struct ladder *ladder;           /* what this host allows; NULL: everything */
         bool remember;                         /* see ids.h */
         /* Things worth knowing that refuse nothing: "rootfs template has no /usr/lib32 here". */
         void (*notice)(void *context, const char *application, const char *text);

@@ -34,7 +34,7 @@ static int refuse_old_kernel(struct compilation *compilation, int abi, struct er
 {
         const struct config_isolation *isolation = &compilation->application->isolation;
 
-        if (abi <= 0) {
+        if (abi <= 0 && isolation->minimum > LADDER_FILTER) {
                 error_say(error, EOPNOTSUPP,
                           "this kernel has no Landlock, and without it workers could read their "
                           "prototype and each other");
@@ -67,7 +67,7 @@ static int application_domain(struct compilation *compilation, int abi, struct e
         if (abi >= LANDLOCK_SCOPES_ABI)
                 domain->scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL;
         /* Before ABI 2 whatever is in a domain for files moves none between directories, allowed or not. */
-        if (!compilation->plan->root || abi < LANDLOCK_REFER_ABI)
+        if (!compilation->plan->root || (abi < LANDLOCK_REFER_ABI && !compilation->host_paths))
                 return 0;
         domain->handled_fs = landlock_fs_rights(abi);
         return landlock_derive(compilation, domain, error);
@@ -130,6 +130,10 @@ int compile_landlock(struct compilation *compilation, int abi, struct error *err
 {
         int r = refuse_old_kernel(compilation, abi, error);
 
+        /* The configuration says in so many words that it can do without. */
+        if (r == 0 && (abi <= 0 || compilation->level <= LADDER_FILTER))
+                return landlock_configured(compilation, 0, &compilation->plan->configured_domain,
+                                           error);
         compilation->plan->landlock_abi = abi > 0 ? (uint32_t)abi : 0;
         if (r == 0)
                 r = application_domain(compilation, abi, error);

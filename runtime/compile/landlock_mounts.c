@@ -6,7 +6,10 @@
  *   what is shown from the host    read and executed as its options say; written where it is not read-only
  *   a tmpfs                        the same, and everything that one does in a directory of one's own
  *   a device                       read, written, asked for what it can do
- *   /proc                          read and written; nothing is made or removed there
+ *   /proc, /dev/pts                read, and written to where they may be; nothing is made or removed there
+ *
+ * Where the root's own tmpfs is writable, new files may be anywhere in it, so "/" has all of that but
+ * execution, and the mounts alone keep the rest read-only.
  *
  * A fifo on a read-only mount could be written to without Landlock, and cannot be with it. Sockets do not
  * matter: the kernel asks about the name of a unix socket from no version on that we know of. */
@@ -64,19 +67,39 @@ static uint64_t entry_rights(const struct compilation *compilation, const struct
                 return bind_rights(entry, &compilation->plan->sources[entry->source]);
         case PLAN_TMPFS:
                 return mount_rights(entry->attributes);
+        case PLAN_MQUEUE:
+                return mount_rights(entry->attributes);
         case PLAN_PROC:
-                return READ | (compilation->proc_read_only ? 0 : WRITE);
+                if (compilation->proc_read_only || compilation->host_paths ||
+                    entry->attributes & MOUNT_ATTR_RDONLY)
+                        return READ;
+                return READ | WRITE;
+        case PLAN_DEVPTS: /* terminals are written to, and asked, as devices are */
+                return READ | DEVICE;
         case PLAN_DIRECTORY:
         case PLAN_SYMLINK:
+        case PLAN_MASK: /* what lies over it is empty, and read by whoever may read there */
+        case PLAN_READONLY:
         case PLAN_ENTRY_KINDS:
                 break;
         }
         return 0;
 }
 
-static bool is_mount(const struct plan_entry *entry)
+/* Where a rule for the entry leads; NULL: there is no such thing. Without mounts everything is where the host
+ * has it, /proc is the outer one, and what would be made for the application is not there. */
+static const char *rule_path(const struct compilation *compilation, const struct plan_entry *entry)
 {
-        return entry->kind == PLAN_BIND || entry->kind == PLAN_TMPFS || entry->kind == PLAN_PROC;
+        if (!compilation->host_paths)
+                return entry->target;
+        switch ((enum plan_entry_kind)entry->kind) {
+        case PLAN_BIND:
+                return compilation->plan->sources[entry->source].path;
+        case PLAN_PROC:
+                return "/proc";
+        default:
+                return NULL;
+        }
 }
 
 /* Whether `path` is `top` or lies below it. */
@@ -91,7 +114,7 @@ static bool within(const char *path, const char *top)
 static bool hidden(const struct plan *plan, size_t index)
 {
         for (size_t i = index + 1; i < plan->entry_count; i++)
-                if (is_mount(&plan->entries[i]) &&
+                if (plan_is_mount(plan->entries[i].kind) &&
                     within(plan->entries[index].target, plan->entries[i].target))
                         return true;
         return false;
@@ -123,13 +146,18 @@ int landlock_derive(struct compilation *compilation, struct plan_landlock *domai
                 arena_alloc(compilation->arena, (plan->entry_count + 1) * sizeof(*domain->rules));
         if (!domain->rules)
                 return error_set(error, ENOMEM, "Landlock rules");
-        r = add(compilation, domain, "/", LANDLOCK_ACCESS_FS_READ_DIR, error);
+        r = compilation->host_paths
+                    ? 0
+                    : add(compilation, domain, "/",
+                          plan->root_writable ? READ | WRITE | CHANGE : LANDLOCK_ACCESS_FS_READ_DIR,
+                          error);
         for (size_t i = 0; i < plan->entry_count && r == 0; i++) {
                 const struct plan_entry *entry = &plan->entries[i];
 
-                if (!hidden(plan, i))
-                        r = add(compilation, domain, entry->target,
-                                entry_rights(compilation, entry), error);
+                const char *path = rule_path(compilation, entry);
+
+                if (path && !hidden(plan, i))
+                        r = add(compilation, domain, path, entry_rights(compilation, entry), error);
         }
         return r;
 }

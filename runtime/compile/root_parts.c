@@ -23,7 +23,7 @@
 
 static bool has_proc(const struct compilation *compilation)
 {
-        return compilation->plan->namespaces & CLONE_NEWPID;
+        return compilation->plan->namespaces & CLONE_NEWPID || compilation->host_paths;
 }
 
 static void template_notice(void *context, const char *text)
@@ -208,7 +208,8 @@ static int check(const struct compilation *compilation, struct error *error)
 {
         const struct config_isolation *isolation = &compilation->application->isolation;
 
-        if (isolation->rootfs && !(isolation->namespaces & CLONE_NEWNS)) {
+        if (isolation->rootfs && !(isolation->namespaces & CLONE_NEWNS) &&
+            !compilation->host_paths) {
                 error_say(error, EINVAL, "a root of its own needs a mount namespace");
                 error_remedy(error, "leave isolation.namespaces.mount on, or remove rootfs");
                 return error_at(error, compilation, "/isolation/rootfs");

@@ -52,6 +52,8 @@ static void log_failure(struct application *application, unsigned step, const st
 
 void application_worker_ready(struct application *application)
 {
+        const struct plan *plan = &compiled_launch(application->compiled)->plan;
+
         for (uint32_t i = 0; i < application->config->processes; i++)
                 if (application->workers[i].state != WORKER_READY)
                         return;
@@ -60,7 +62,11 @@ void application_worker_ready(struct application *application)
                           LOG_NUMBER("processes", application->config->processes),
                           LOG_NUMBER("pid", application->pid),
                           LOG_NUMBER("start_us",
-                                     now_us(application->supervisor) - application->started_us));
+                                     now_us(application->supervisor) - application->started_us),
+                          LOG_TEXT_FIELD("isolation",
+                                         ladder_level_name((enum ladder_level)plan->level)),
+                          LOG_NUMBER("landlock", plan->landlock_abi),
+                          LOG_TEXT_FIELD("limits", plan->cgroup.present ? "cgroup" : "rlimit"));
         application->announced = true;
         application->failed = false;
         outcome(application, false);

@@ -70,19 +70,30 @@ static void compile_notice(void *context, const char *name, const char *text)
 
 static int compile(struct application *application, struct error *error)
 {
+        struct supervisor *supervisor = application->supervisor;
         const struct compile request = {
                 .config = application->supervisor->config,
                 .template_directory = application->supervisor->paths->templates,
                 .filters = &application->supervisor->filters,
                 .cgroups = &application->supervisor->cgroups.found,
+                .ladder = &supervisor->ladder,
                 .remember = true,
                 .notice = compile_notice,
                 .context = &application->supervisor->log,
         };
 
+        int r = 0;
+
         if (application->compiled)
                 return 0;
-        return compile_application(&request, application->index, &application->compiled, error);
+        /* Once for all applications; and once more after a refusal, as somebody may have mended the host. */
+        if (!supervisor->ladder_known)
+                r = level_probe(supervisor->config, false, &supervisor->ladder, error);
+        if (r == 0)
+                r = compile_application(&request, application->index, &application->compiled,
+                                        error);
+        supervisor->ladder_known = r == 0;
+        return r;
 }
 
 /* All applications of this supervisor and this one together; what each start needs for a moment included. */
