@@ -11,6 +11,9 @@
 json_t *describe_launch(const struct launch *launch, const struct config_application *application,
                         bool show_environment);
 
+/* Capabilities, scheduling, clocks and the like: an object of several keys. */
+json_t *describe_locks(const struct plan *plan);
+
 /* Numbers and flags in words. */
 json_t *describe_namespaces(uint64_t flags);
 json_t *describe_attributes(uint64_t attributes);
