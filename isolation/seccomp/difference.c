@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "isolation/seccomp/program.h"
@@ -48,7 +50,15 @@ static int add_profile(const struct seccomp_request *request, struct plan_filter
         int r;
 
         r = seccomp_compile_profile(request->worker, request->capabilities, &profile, error);
-        return r < 0 ? r : program_chain(filter, &profile, error);
+        if (r < 0)
+                return r;
+        free(profile.name);
+        profile.name = strdup("worker's profile");
+        if (!profile.name) {
+                seccomp_filter_finish(&profile);
+                return error_set(error, ENOMEM, "seccomp filter of the workers");
+        }
+        return program_chain(filter, &profile, error);
 }
 
 int seccomp_compile_difference(const struct seccomp_request *request,

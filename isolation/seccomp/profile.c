@@ -76,22 +76,6 @@ static int add(struct making *making, const struct seccomp_rule *rule, const cha
         return -error->code;
 }
 
-/* Two conditions on one argument are two rules, of which one must be met: so the container engines have it,
- * and libseccomp cannot say it otherwise. */
-static bool same_argument_twice(const struct seccomp_rule *rule)
-{
-        unsigned seen = 0;
-
-        for (size_t i = 0; i < rule->argument_count; i++) {
-                unsigned bit = 1u << rule->arguments[i].index;
-
-                if (seen & bit)
-                        return true;
-                seen |= bit;
-        }
-        return false;
-}
-
 static int add_name(struct making *making, const struct seccomp_rule *rule, const char *name,
                     struct error *error)
 {
@@ -100,7 +84,7 @@ static int add_name(struct making *making, const struct seccomp_rule *rule, cons
 
         if (seccomp_name_look_up(name, &number) != SECCOMP_NAME_HERE)
                 return 0;
-        if (same_argument_twice(rule)) {
+        if (seccomp_rule_is_any(rule)) {
                 for (size_t i = 0; i < rule->argument_count && r == 0; i++) {
                         comparisons[0] = comparison(&rule->arguments[i]);
                         r = add(making, rule, name, number, comparisons, 1, error);
@@ -156,9 +140,9 @@ int seccomp_compile_profile(const struct seccomp_profile *profile, uint64_t capa
         if (r < 0)
                 return r;
         filter.flags = profile->flags;
-        r = program_prologue(&filter, error);
+        r = program_profile_text(profile, capabilities, &filter, error);
         if (r == 0)
-                r = program_text_prefix(&filter, error, "# %s\n", profile->file);
+                r = program_prologue(&filter, error);
         if (r < 0) {
                 seccomp_filter_finish(&filter);
                 return r;

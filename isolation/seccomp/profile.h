@@ -62,7 +62,7 @@ struct seccomp_rule {
         size_t place; /* in the file's array, for messages */
         char **names; /* of system calls; NULL at the end */
         struct seccomp_action action;
-        struct seccomp_argument *arguments; /* all of them must be met */
+        struct seccomp_argument *arguments; /* all of them must be met; but seccomp_rule_is_any */
         size_t argument_count;
         struct seccomp_terms includes, excludes;
 };
@@ -82,6 +82,9 @@ void seccomp_profile_fields(struct codec *codec, struct seccomp_profile *profile
 
 /* Whether a rule counts here: for what the application may ever have of capabilities and for a kernel. */
 bool seccomp_rule_applies(const struct seccomp_rule *rule, uint64_t capabilities, uint32_t kernel);
+
+/* Whether one of a rule's conditions is enough, rather than all being needed. */
+bool seccomp_rule_is_any(const struct seccomp_rule *rule);
 
 /* Of the running kernel, as SECCOMP_KERNEL. */
 uint32_t seccomp_kernel(void);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "isolation/plan.h"
+#include "isolation/seccomp/profile.h"
 
 /* libseccomp compares 64 bits, the kernel often looks at 32 only: arguments it takes as int or unsigned
  * are compared under this mask, so that nothing slips by in the upper half. */
@@ -68,10 +69,14 @@ bool program_knows(unsigned number);
  * answer ENOSYS, whatever the program says (prologue.c). */
 int program_prologue(struct plan_filter *filter, struct error *error);
 
+/* What a profile's filter says, in place of the program's text (text.c). */
+int program_profile_text(const struct seccomp_profile *profile, uint64_t capabilities,
+                         struct plan_filter *filter, struct error *error);
+
 /* Makes one program of two: what the first one allows is the second one's to decide (chain.c). The second
  * is used up, also on failure. */
 int program_chain(struct plan_filter *filter, struct plan_filter *second, struct error *error);
 
-/* "NAME\n" in front of a filter's text; `text` is printf's. */
+/* Puts a text in front of a filter's. */
 int program_text_prefix(struct plan_filter *filter, struct error *error, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

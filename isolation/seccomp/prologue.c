@@ -103,7 +103,7 @@ static int describe(struct plan_filter *filter, const struct gap *gaps, size_t c
 
         if (!stream)
                 return error_set(error, ENOMEM, "seccomp program %s", filter->name);
-        fputs("# numbers that are no system call, ERRNO(ENOSYS):", stream);
+        fputs("ERRNO(ENOSYS): numbers that are no system call:", stream);
         for (size_t i = 0; i < count; i++)
                 if (gaps[i].end == gaps[i].first + 1)
                         fprintf(stream, " %u,", gaps[i].first);

@@ -98,3 +98,19 @@ bool seccomp_profile_asks(const struct seccomp_profile *profile)
         }
         return false;
 }
+
+/* Two conditions on one argument are two rules, of which one must be met: so the container engines have it,
+ * and libseccomp cannot say it otherwise. */
+bool seccomp_rule_is_any(const struct seccomp_rule *rule)
+{
+        unsigned seen = 0;
+
+        for (size_t i = 0; i < rule->argument_count; i++) {
+                unsigned bit = 1u << rule->arguments[i].index;
+
+                if (seen & bit)
+                        return true;
+                seen |= bit;
+        }
+        return false;
+}
