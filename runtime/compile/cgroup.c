@@ -29,12 +29,13 @@ static int device(struct compilation *compilation, const struct config_io *from,
                   struct error *error)
 {
         struct stat st;
+        int r = 0;
 
         if (stat(from->device, &st) < 0)
-                error_set(error, errno, "the device %s", from->device);
+                r = error_set(error, errno, "the device %s", from->device);
         else if (!S_ISBLK(st.st_mode))
-                error_say(error, ENOTBLK, "%s is no block device", from->device);
-        if (error->code) {
+                r = error_say(error, ENOTBLK, "%s is no block device", from->device);
+        if (r < 0) {
                 error_remedy(error, "name a whole disk, as lsblk -d -p shows them");
                 return error_at(error, compilation, "/limits/io");
         }
