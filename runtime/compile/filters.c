@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -191,6 +192,19 @@ static int choose(const struct compilation *compilation, struct seccomp_request 
         return own ? 0 : check_profile(compilation, request->profile, request->capabilities, error);
 }
 
+/* Without a network namespace whatever socket an application makes is the host's. Where Landlock has no scopes
+ * unix sockets, too, reach whoever listens on an abstract name. */
+static void do_without_namespace(const struct compilation *compilation,
+                                 struct seccomp_request *request)
+{
+        const struct plan *plan = compilation->plan;
+
+        if (!request->own_network || plan->namespaces & CLONE_NEWNET)
+                return;
+        request->no_network_sockets = true;
+        request->no_unix_sockets = !plan->prototype_domain.scoped;
+}
+
 int compile_filters(struct compilation *compilation, struct error *error)
 {
         const struct config_isolation *isolation = &compilation->application->isolation;
@@ -207,6 +221,9 @@ int compile_filters(struct compilation *compilation, struct error *error)
         plan->deny_write_execute =
                 isolation->deny_write_execute && prctl(PR_GET_MDWE, 0, 0, 0, 0) >= 0;
         request.deny_write_execute = isolation->deny_write_execute && !plan->deny_write_execute;
+        do_without_namespace(compilation, &request);
+        if (compilation->level == LADDER_NONE)
+                return 0;
         if (choose(compilation, &request, error) < 0)
                 return error_at(error, compilation, "/isolation/seccomp");
         set = seccomp_cache_get(&compilation->compile->filters->programs, &request, error);
