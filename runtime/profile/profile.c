@@ -393,6 +393,12 @@ int profile_parse(const char *file, const char *text, size_t size,
                                     PROFILE_FILE_MAX);
                 return r < 0 ? r : -EINVAL;
         }
+        if (size == 0) {
+                r = diagnostics_add(diagnostics, file, 1, 1, "",
+                                    "the file is empty: expected an object with "
+                                    "\"defaultAction\"");
+                return r < 0 ? r : -EINVAL;
+        }
         r = syntax_parse(file, text, size, &node.json, diagnostics);
         if (r < 0)
                 return r;

@@ -98,14 +98,14 @@ static void fault_foreign(struct reader *reader, const struct node *node)
 void read_architectures(struct reader *reader, const struct node *node, void *member,
                         const void *rule)
 {
+        size_t faults = reader->fault_count;
         bool native = false;
 
         (void)member;
         (void)rule;
-        if (json_is_null(node->json))
-                return;
-        if (list_has_native(reader, node, architectures, NATIVE, &native) && !native &&
-            json_array_size(node->json) > 0)
+        if (!json_is_null(node->json) &&
+            list_has_native(reader, node, architectures, NATIVE, &native) && !native &&
+            json_array_size(node->json) > 0 && reader->fault_count == faults)
                 fault_foreign(reader, node);
 }
 
@@ -146,6 +146,7 @@ static const struct schema map_schema = {
 void read_architecture_map(struct reader *reader, const struct node *node, void *member,
                            const void *rule)
 {
+        size_t faults = reader->fault_count;
         bool native = false;
 
         (void)member;
@@ -161,7 +162,7 @@ void read_architecture_map(struct reader *reader, const struct node *node, void 
 
                 read_object(reader, &element, &map_schema, &native);
         }
-        if (!native && json_array_size(node->json) > 0)
+        if (!native && json_array_size(node->json) > 0 && reader->fault_count == faults)
                 fault_foreign(reader, node);
 }
 

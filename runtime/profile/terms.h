@@ -14,7 +14,6 @@ void read_architectures(struct reader *reader, const struct node *node, void *me
 void read_architecture_map(struct reader *reader, const struct node *node, void *member,
                            const void *rule);
 
-/* Which of `count` names at `names`, `stride` bytes apart, a string is; -1 after a fault, which offers
- * the nearest. `what` is "an action". */
+/* Which of `count` names a string is; -1 after a fault, which offers the nearest. `what` is "an action". */
 int read_word(struct reader *reader, const struct node *node, const char *what, const char *example,
               const char *const *names, size_t count);
