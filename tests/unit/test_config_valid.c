@@ -219,6 +219,8 @@ Test(config_valid, isolation)
         cr_expect_str_eq(isolation->rootfs, "host");
         cr_expect_eq(isolation->network, CONFIG_NETWORK_NONE);
         cr_expect(isolation->unix_clients);
+        cr_expect_str_eq(isolation->seccomp, "/etc/clade/web.json");
+        cr_expect(isolation->deny_write_execute);
         cr_expect(isolation->uid_map.given && isolation->gid_map.given);
         cr_assert_eq(isolation->uid_map.count, 2);
         cr_expect_eq(isolation->uid_map.extents[0].size, 1000);

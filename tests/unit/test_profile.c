@@ -115,7 +115,7 @@ Test(profile, what_is_wrong_with_a_file_is_one_error)
         struct error error = ERROR_INIT;
 
         cr_assert_eq(profile_read(several, "x.json", &profile, &error), -EINVAL);
-        cr_expect(strstr(error.text, "x.json:5:25: /syscalls/1/names/1: found the number 1"), "%s",
+        cr_expect(strstr(error.text, "x.json:5:26: /syscalls/1/names/1: found the number 1"), "%s",
                   error.text);
         cr_expect(strstr(error.remedy, "2 more errors of this profile are not shown"), "%s",
                   error.remedy);
