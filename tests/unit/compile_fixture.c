@@ -66,6 +66,15 @@ void fixture_init(struct fixture *fixture)
                                               CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
                                               CLONE_NEWCGROUP | CLONE_NEWTIME,
                                 .rootfs = (char *)"minimal",
+                                .maximum = LADDER_FULL,
+                                .minimum = LADDER_USER,
+                        },
+                .limits.resources =
+                        {
+                                .memory = CONFIG_UNLIMITED,
+                                .swap = CONFIG_UNLIMITED,
+                                .cpu = CONFIG_UNLIMITED,
+                                .tasks = CONFIG_UNLIMITED,
                         },
         };
         fixture->config = (struct config){

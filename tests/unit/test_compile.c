@@ -404,6 +404,7 @@ Test(compile, landlock_by_abi)
                         .application = &fixture.application,
                         .plan = &plan,
                         .arena = &arena,
+                        .level = LADDER_FULL,
                 };
 
                 fixture.application.isolation.unix_clients = false;
@@ -434,7 +435,8 @@ Test(compile, landlock_by_abi)
 Test(compile, no_start_without_landlock)
 {
         struct plan plan = {.namespaces = 0};
-        struct compilation compilation = {.application = &fixture.application, .plan = &plan};
+        struct compilation compilation = {
+                .application = &fixture.application, .plan = &plan, .level = LADDER_FULL};
 
         cr_expect_eq(compile_landlock(&compilation, 0, &fixture.error), -EOPNOTSUPP);
         cr_expect_eq(compile_landlock(&compilation, -ENOSYS, &fixture.error), -EOPNOTSUPP);
@@ -446,7 +448,11 @@ Test(compile, the_hosts_network_is_left_open)
         struct arena arena = {.chunks = NULL};
         struct plan plan = {.namespaces = 0};
         struct compilation compilation = {
-                .application = &fixture.application, .plan = &plan, .arena = &arena};
+                .application = &fixture.application,
+                .plan = &plan,
+                .arena = &arena,
+                .level = LADDER_FULL,
+        };
 
         fixture.application.isolation.network = CONFIG_NETWORK_HOST;
         fixture.application.isolation.unix_clients = true;
