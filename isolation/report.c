@@ -26,6 +26,10 @@ static const struct flag_name attribute_names[] = {
         {MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"},
         {MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"},
         {MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"},
+        {MOUNT_ATTR_NOATIME, "MOUNT_ATTR_NOATIME"},
+        {MOUNT_ATTR_STRICTATIME, "MOUNT_ATTR_STRICTATIME"},
+        {MOUNT_ATTR_NODIRATIME, "MOUNT_ATTR_NODIRATIME"},
+        {MOUNT_ATTR_NOSYMFOLLOW, "MOUNT_ATTR_NOSYMFOLLOW"},
 };
 
 void report_step(const struct isolation_report *report, const char *name)

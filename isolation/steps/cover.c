@@ -1,6 +1,7 @@
 /* A mask is a mount of an empty file or directory, read-only. All masks show the same two, the stencils: they
- * are made on the root's own tmpfs, lose their names at once and are cloned from the first mount of them.
- * So one mask costs a lookup, a clone and a move, and no file system of its own. */
+ * are made on the root's own tmpfs, and are cloned from the first mount of them. So one mask costs a lookup, a
+ * clone and a move, and no file system of its own. At the end the stencils lose their names; not earlier, as
+ * the kernel moves no mount of something that has none. */
 #include "isolation/steps/cover.h"
 
 #include <errno.h>
@@ -11,30 +12,41 @@
 
 #include "base/own.h"
 
-#define STENCIL_NAME ".mask" /* for some microseconds */
-#define CLONE_FLAGS  (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT)
+#define CLONE_FLAGS (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT)
 #define MASK_ATTRIBUTES                                                                            \
         (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
+static const struct {
+        const char *what, *name;
+} stencils[] = {
+        [STENCIL_FILE] = {"file", ".mask-file"},
+        [STENCIL_DIRECTORY] = {"directory", ".mask-directory"},
+};
+
+static enum stencil stencil_of(const struct plan_entry *entry)
+{
+        return entry->mode == S_IFDIR ? STENCIL_DIRECTORY : STENCIL_FILE;
+}
 
 static int make_stencil(int root, enum stencil stencil, struct error *error)
 {
         struct mount_attr attributes = {.attr_set = MASK_ATTRIBUTES};
-        bool directory = stencil == STENCIL_DIRECTORY;
-        cleanup_fd int tree = -1;
+        const char *what = stencils[stencil].what, *name = stencils[stencil].name;
         cleanup_fd int file = -1;
+        cleanup_fd int tree = -1;
+        int r;
 
-        if (directory ? mkdirat(root, STENCIL_NAME, 0555) < 0
-                      : (file = openat(root, STENCIL_NAME, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                                       0444)) < 0)
-                return error_set(error, errno, "making an empty %s for masks",
-                                 directory ? "directory" : "file");
-        tree = open_tree(root, STENCIL_NAME, CLONE_FLAGS);
+        if (stencil == STENCIL_DIRECTORY)
+                r = mkdirat(root, name, 0555);
+        else
+                r = file = openat(root, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+        if (r < 0)
+                return error_set(error, errno, "making an empty %s for masks", what);
+        tree = open_tree(root, name, CLONE_FLAGS);
         if (tree < 0)
-                return error_set(error, errno, "open_tree of an empty file for masks");
+                return error_set(error, errno, "open_tree of an empty %s for masks", what);
         if (mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) < 0)
-                return error_set(error, errno, "mount_setattr of an empty file for masks");
-        if (unlinkat(root, STENCIL_NAME, directory ? AT_REMOVEDIR : 0) < 0)
-                return error_set(error, errno, "removing the name of an empty file for masks");
+                return error_set(error, errno, "mount_setattr of an empty %s for masks", what);
         return TAKE_FD(tree);
 }
 
@@ -70,7 +82,7 @@ static int cover(int tree, int target, const struct plan_entry *entry, struct er
 
 int cover_mask(struct filling *filling, const struct plan_entry *entry, struct error *error)
 {
-        enum stencil stencil = entry->mode == S_IFDIR ? STENCIL_DIRECTORY : STENCIL_FILE;
+        enum stencil stencil = stencil_of(entry);
         cleanup_fd int target = open_covered(filling, entry, error);
         cleanup_fd int tree = -1;
         int r;
@@ -90,6 +102,21 @@ int cover_mask(struct filling *filling, const struct plan_entry *entry, struct e
         if (r == 0 && filling->masks[stencil] < 0)
                 filling->masks[stencil] = TAKE_FD(tree);
         return r;
+}
+
+int cover_finish(struct filling *filling, struct error *error)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(filling->masks); i++) {
+                if (filling->masks[i] < 0)
+                        continue;
+                fd_close(filling->masks[i]);
+                filling->masks[i] = -1;
+                if (unlinkat(filling->root, stencils[i].name,
+                             i == STENCIL_DIRECTORY ? AT_REMOVEDIR : 0) < 0)
+                        return error_set(error, errno, "removing the name of an empty %s",
+                                         stencils[i].what);
+        }
+        return 0;
 }
 
 int cover_readonly(struct filling *filling, const struct plan_entry *entry, struct error *error)
@@ -112,24 +139,34 @@ int cover_readonly(struct filling *filling, const struct plan_entry *entry, stru
 void cover_mask_describe(const struct plan_entry *entry, bool first,
                          const struct isolation_report *report)
 {
-        bool directory = entry->mode == S_IFDIR;
+        enum stencil stencil = stencil_of(entry);
+        const char *what = stencils[stencil].what, *name = stencils[stencil].name;
         char words[128];
 
         if (first) {
-                if (directory)
-                        report_call(report, "mkdirat", "\"%s\", 0555", STENCIL_NAME);
+                if (stencil == STENCIL_DIRECTORY)
+                        report_call(report, "mkdirat", "\"%s\", 0555", name);
                 else
-                        report_call(report, "openat", "\"%s\", O_CREAT, 0444", STENCIL_NAME);
-                report_call(report, "open_tree", "\"%s\"", STENCIL_NAME);
-                report_call(report, "mount_setattr", "empty %s, %s",
-                            directory ? "directory" : "file",
+                        report_call(report, "openat", "\"%s\", O_CREAT, 0444", name);
+                report_call(report, "open_tree", "\"%s\"", name);
+                report_call(report, "mount_setattr", "\"%s\", %s", name,
                             report_attributes(MASK_ATTRIBUTES, words, sizeof(words)));
-                report_call(report, "unlinkat", "\"%s\"", STENCIL_NAME);
         } else {
-                report_call(report, "open_tree", "empty %s", directory ? "directory" : "file");
+                report_call(report, "open_tree", "empty %s", what);
         }
-        report_call(report, "move_mount", "empty %s, \"%s\"", directory ? "directory" : "file",
-                    entry->target);
+        report_call(report, "move_mount", "empty %s, \"%s\"", what, entry->target);
+}
+
+void cover_finish_describe(const struct plan *plan, const struct isolation_report *report)
+{
+        bool made[ARRAY_SIZE(stencils)] = {false};
+
+        for (size_t i = 0; i < plan->entry_count; i++)
+                if (plan->entries[i].kind == PLAN_MASK)
+                        made[stencil_of(&plan->entries[i])] = true;
+        for (size_t i = 0; i < ARRAY_SIZE(stencils); i++)
+                if (made[i])
+                        report_call(report, "unlinkat", "\"%s\"", stencils[i].name);
 }
 
 void cover_readonly_describe(const struct plan_entry *entry, const struct isolation_report *report)

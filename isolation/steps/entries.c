@@ -122,6 +122,8 @@ int entries_apply(struct isolation *isolation, struct error *error)
         r = filling_own(&filling, isolation->root, error);
         for (size_t i = 0; i < plan->entry_count && r == 0; i++)
                 r = entry_apply(isolation, &filling, &plan->entries[i], error);
+        if (r == 0)
+                return cover_finish(&filling, error);
         fd_close(filling.masks[STENCIL_FILE]);
         fd_close(filling.masks[STENCIL_DIRECTORY]);
         return r;
@@ -183,4 +185,6 @@ void entries_describe(const struct plan *plan, const struct isolation_report *re
 {
         for (size_t i = 0; plan->root && i < plan->entry_count; i++)
                 entry_describe(plan, &plan->entries[i], report);
+        if (plan->root)
+                cover_finish_describe(plan, report);
 }

@@ -54,6 +54,9 @@ json_t *describe_attributes(uint64_t attributes)
                 {MOUNT_ATTR_NODEV, "nodev"},
                 {MOUNT_ATTR_NOEXEC, "noexec"},
                 {MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
+                {MOUNT_ATTR_NOATIME, "noatime"},
+                {MOUNT_ATTR_STRICTATIME, "strictatime"},
+                {MOUNT_ATTR_NODIRATIME, "nodiratime"},
         };
 
         return words(attributes, table, COUNT(table));

@@ -38,6 +38,9 @@ void compile_notice(const struct compilation *compilation, const char *text);
 /* root_parts.c: everything that the new root is made of. */
 int compile_root(struct compilation *compilation, struct error *error);
 
+/* covers.c: masked and read-only paths of that root; its last part. */
+int compile_covers(struct compilation *compilation, struct error *error);
+
 /* limits.c: resource limits, never above those that we have. */
 int compile_limits(struct compilation *compilation, struct error *error);
 

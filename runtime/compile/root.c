@@ -99,6 +99,31 @@ static int check_mount(const struct root *root, const struct plan_entry *entry,
         return 0;
 }
 
+/* A new file system of the kind that an earlier origin has made at the same place takes that one's place in
+ * the order: mounting both would only cost time, and leave the first one's memory behind. */
+static bool replace(const struct root *root, const struct plan_entry *entry, const char *target)
+{
+        struct plan *plan = root->plan;
+
+        if (entry->kind == PLAN_BIND || !plan_is_mount(entry->kind))
+                return false;
+        for (size_t i = plan->entry_count; i-- > 0;) {
+                struct plan_entry *other = &plan->entries[i];
+                size_t length = strlen(other->target);
+
+                if (!plan_is_mount(other->kind) || strncmp(target, other->target, length) != 0 ||
+                    (target[length] != '\0' && target[length] != '/'))
+                        continue;
+                if (i >= root->origin || target[length] || other->kind != entry->kind)
+                        return false;
+                target = other->target;
+                *other = *entry;
+                other->target = (char *)target;
+                return true;
+        }
+        return false;
+}
+
 int root_add(struct root *root, const struct plan_entry *entry, struct error *error)
 {
         struct root_place place;
@@ -114,7 +139,7 @@ int root_add(struct root *root, const struct plan_entry *entry, struct error *er
                 return r;
         if (plan_is_mount(entry->kind)) {
                 r = check_mount(root, entry, &place, error);
-                if (r < 0)
+                if (r < 0 || replace(root, entry, place.path))
                         return r;
         } else if (place.kind != ROOT_ABSENT) {
                 error_set(error, EEXIST, "%s", place.path);
@@ -123,4 +148,9 @@ int root_add(struct root *root, const struct plan_entry *entry, struct error *er
                                     "own target: remove one of the two, or put this one first");
         }
         return append(root, entry, place.path, error);
+}
+
+int root_cover(struct root *root, const struct plan_entry *entry, struct error *error)
+{
+        return append(root, entry, entry->target, error);
 }

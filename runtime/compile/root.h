@@ -53,6 +53,9 @@ int root_walk(const struct root *root, const char *path, bool follow, struct roo
 /* Adds an entry and the directories that its target needs. The entry's strings are copied. */
 int root_add(struct root *root, const struct plan_entry *entry, struct error *error);
 
+/* Adds a mask or a read-only cover of what is at the entry's target already. */
+int root_cover(struct root *root, const struct plan_entry *entry, struct error *error);
+
 /* Whether `path` inside leads to the very file that `st` describes on the host. */
 int root_shows(const struct root *root, const char *path, const struct stat *wanted,
                bool *ret_shows, struct error *error);

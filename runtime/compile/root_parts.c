@@ -5,6 +5,7 @@
  *   3. the files that the application's options name
  *   4. its working directory
  *   5. its own mounts, which may hide any of the above
+ *   6. what lies over all that: masks, and what is made read-only
  *
  * 2 to 4 are shown at the path that they have on the host, read-only, and only where the root does not show
  * the same file there anyway. */
@@ -16,10 +17,13 @@
 #include "runtime/compile/mounts.h"
 #include "runtime/compile/template.h"
 
-/* The tmpfs on which the root is assembled holds directories, links and small files. It is sealed before
- * anybody could fill it; the bounds are for templates gone wrong. */
-#define ROOT_SIZE   (1ull << 20) /* bytes */
-#define ROOT_INODES 4096ull
+/* The tmpfs on which the root is assembled holds directories, links and small files. By default it is sealed
+ * before anybody could fill it, and the bounds are for templates gone wrong; where it stays writable they are
+ * those of the other tmpfs. */
+#define ROOT_SIZE            (1ull << 20) /* bytes */
+#define ROOT_INODES          4096ull
+#define ROOT_SIZE_WRITABLE   (64ull << 20)
+#define ROOT_INODES_WRITABLE 16384ull
 
 static bool has_proc(const struct compilation *compilation)
 {
@@ -222,10 +226,22 @@ static int check(const struct compilation *compilation, struct error *error)
         return 0;
 }
 
+static void set_size(struct plan *plan, const struct config_isolation *isolation)
+{
+        plan->root_writable = isolation->root_writable;
+        plan->root_size = isolation->root_writable ? ROOT_SIZE_WRITABLE : ROOT_SIZE;
+        plan->root_inodes = isolation->root_writable ? ROOT_INODES_WRITABLE : ROOT_INODES;
+        if (isolation->root_size)
+                plan->root_size = isolation->root_size;
+        if (isolation->root_inodes)
+                plan->root_inodes = isolation->root_inodes;
+}
+
 int compile_root(struct compilation *compilation, struct error *error)
 {
         int (*const parts[])(struct compilation *, struct error *) = {
-                add_template, add_module, add_paths, add_working_directory, add_mounts,
+                add_template,          add_module, add_paths,
+                add_working_directory, add_mounts, compile_covers,
         };
         struct plan *plan = compilation->plan;
         int r;
@@ -234,10 +250,8 @@ int compile_root(struct compilation *compilation, struct error *error)
         if (r < 0)
                 return r;
         plan->root = compilation->application->isolation.rootfs != NULL;
-        if (plan->root) {
-                plan->root_size = ROOT_SIZE;
-                plan->root_inodes = ROOT_INODES;
-        }
+        if (plan->root)
+                set_size(plan, &compilation->application->isolation);
         for (size_t i = plan->root ? 0 : 1; i < sizeof(parts) / sizeof(parts[0]); i++) {
                 r = parts[i](compilation, error);
                 if (r < 0)

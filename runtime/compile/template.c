@@ -64,7 +64,7 @@ struct item {
 typedef int add_function(struct reading *reading, const struct item *item, struct error *error);
 
 static add_function add_directory, add_file, add_symlink, add_bind, add_mirror, add_library,
-        add_device, add_tmpfs, add_proc;
+        add_device, add_tmpfs, add_proc, add_devpts, add_mqueue;
 
 static const struct kind {
         const char *name;
@@ -80,6 +80,8 @@ static const struct kind {
         {"device", add_device, KEY_MAJOR | KEY_MINOR, KEY_OPTIONAL},
         {"tmpfs", add_tmpfs, 0, KEY_OPTIONS},
         {"proc", add_proc, 0, KEY_OPTIONS},
+        {"devpts", add_devpts, 0, KEY_OPTIONS},
+        {"mqueue", add_mqueue, 0, KEY_OPTIONS},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -133,7 +135,7 @@ static int options_of(const struct item *item, struct arena *arena, struct plan_
         }
         if (!list)
                 return error_set(error, ENOMEM, "options");
-        r = mount_options(list, entry, error);
+        r = mount_options(arena, list, entry, error);
         return r < 0 ? error_prefix(error, "options") : 0;
 }
 
@@ -263,13 +265,29 @@ static int add_device(struct reading *reading, const struct item *item, struct e
         return root_add(reading->root, &entry, error);
 }
 
-static int add_tmpfs(struct reading *reading, const struct item *item, struct error *error)
+static int add_new(struct reading *reading, const struct item *item, enum plan_entry_kind kind,
+                   struct error *error)
 {
-        struct plan_entry entry = mount_defaults(PLAN_TMPFS, item->path);
+        struct plan_entry entry = mount_defaults(kind, item->path);
         int r;
 
         r = options_of(item, reading->root->arena, &entry, error);
-        return r < 0 ? r : root_add(reading->root, &entry, error);
+        return r < 0 ? r : mount_new_add(reading->root, &entry, error);
+}
+
+static int add_tmpfs(struct reading *reading, const struct item *item, struct error *error)
+{
+        return add_new(reading, item, PLAN_TMPFS, error);
+}
+
+static int add_devpts(struct reading *reading, const struct item *item, struct error *error)
+{
+        return add_new(reading, item, PLAN_DEVPTS, error);
+}
+
+static int add_mqueue(struct reading *reading, const struct item *item, struct error *error)
+{
+        return add_new(reading, item, PLAN_MQUEUE, error);
 }
 
 static int add_proc(struct reading *reading, const struct item *item, struct error *error)
@@ -309,7 +327,7 @@ static const struct kind *kind_of(json_t *json, struct error *error)
         if (!found)
                 error_say(error, EINVAL,
                           "expected an object with one of the keys directory, file, "
-                          "symlink, bind, mirror, library, device, tmpfs, proc");
+                          "symlink, bind, mirror, library, device, tmpfs, proc, devpts, mqueue");
         return found;
 }
 

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/own.h"
 #include "runtime/config/landlock.h"
+#include "runtime/config/rootfs.h"
 #include "runtime/config/schema.h"
 #include "runtime/config/syntax.h"
 #include "runtime/config/values.h"
@@ -100,6 +101,8 @@ static void isolation_finish(struct config_isolation *isolation)
         }
         free(isolation->mounts);
         free(isolation->rootfs);
+        paths_free(&isolation->masked);
+        paths_free(&isolation->read_only);
         free(isolation->seccomp);
         free(isolation->hostname);
         landlock_finish(&isolation->landlock);

@@ -63,6 +63,13 @@ struct config_id_map {
 
 #define CONFIG_EXTENTS_MAX 124 /* what one write of a map can hold: isolation/plan.h */
 
+/* Paths inside the root. */
+struct config_paths {
+        bool given; /* and then it takes the default's place, also where it is empty */
+        char **list;
+        size_t count;
+};
+
 enum config_network {
         CONFIG_NETWORK_NONE,     /* an empty network namespace: the default */
         CONFIG_NETWORK_LOOPBACK, /* one of its own with "lo", for applications without TCP listeners */
@@ -105,6 +112,9 @@ struct config_isolation {
                               * NULL: none (only without a mount namespace) */
         struct config_mount *mounts;
         size_t mount_count;
+        bool root_writable;              /* the root's own tmpfs stays writable; only that */
+        uint64_t root_size, root_inodes; /* of that tmpfs; 0: a default */
+        struct config_paths masked, read_only;
         struct config_id_map uid_map, gid_map; /* both given, or neither */
         enum config_network network;
         enum ladder_level maximum; /* no more than this is made use of; default LADDER_FULL */

@@ -13,6 +13,7 @@
 #include "runtime/config/mounts.h"
 #include "runtime/config/path.h"
 #include "runtime/config/privileges.h"
+#include "runtime/config/rootfs.h"
 #include "runtime/config/values.h"
 
 #define TEMPLATE_NAME_MAX 64 /* bytes */
@@ -275,6 +276,12 @@ static void read_isolation_minimum(struct reader *reader, const struct node *nod
         read_minimum(reader, node, ((struct draft *)member)->isolation);
 }
 
+#define ROOT_KEY(read, member)                                                                     \
+        (const struct owned_rule)                                                                  \
+        {                                                                                          \
+                CLONE_NEWNS, "mount", read, offsetof(struct config_isolation, member)              \
+        }
+
 /* The namespaces are first: the others depend on them. */
 static const struct key isolation_keys[] = {
         {"namespaces", read_namespaces, 0, NULL, NULL},
@@ -283,6 +290,11 @@ static const struct key isolation_keys[] = {
         {"uidmap", read_uidmap, 0, NULL, NULL},
         {"gidmap", read_gidmap, 0, NULL, NULL},
         {"rootfs", read_rootfs, 0, NULL, NULL},
+        {"writable", read_owned, 0, &ROOT_KEY(read_writable, root_writable), NULL},
+        {"root_size", read_owned, 0, &ROOT_KEY(read_root_size, root_size), NULL},
+        {"root_inodes", read_owned, 0, &ROOT_KEY(read_root_inodes, root_inodes), NULL},
+        {"maskedPaths", read_owned, 0, &ROOT_KEY(read_paths, masked), NULL},
+        {"readonlyPaths", read_owned, 0, &ROOT_KEY(read_paths, read_only), NULL},
         {"mounts", read_isolation_mounts, 0, NULL, NULL},
         {"network", read_network, 0, NULL, NULL},
         {"unix_clients", read_unix_clients, 0, NULL, NULL},

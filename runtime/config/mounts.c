@@ -7,7 +7,9 @@
 #include "runtime/config/path.h"
 #include "runtime/config/values.h"
 
-static const char *const mount_types[] = {"bind", "tmpfs", "proc"};
+#define MOUNT_TYPES_EXPECTED "\"bind\", \"tmpfs\", \"proc\", \"devpts\" or \"mqueue\""
+
+static const char *const mount_types[] = {"bind", "tmpfs", "proc", "devpts", "mqueue"};
 
 static void read_mount_type(struct reader *reader, const struct node *node, void *member,
                             const void *rule)
@@ -15,14 +17,14 @@ static void read_mount_type(struct reader *reader, const struct node *node, void
         const char *type;
 
         (void)rule;
-        if (!value_string(reader, node, "\"bind\", \"tmpfs\" or \"proc\"", &type))
+        if (!value_string(reader, node, MOUNT_TYPES_EXPECTED, &type))
                 return;
         for (size_t i = 0; i < ARRAY_SIZE(mount_types); i++)
                 if (strcmp(mount_types[i], type) == 0) {
                         store_string(reader, member, type);
                         return;
                 }
-        fault_expected(reader, node, "\"bind\", \"tmpfs\" or \"proc\"");
+        fault_expected(reader, node, MOUNT_TYPES_EXPECTED);
 }
 
 static const struct key mount_keys[] = {

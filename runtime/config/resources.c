@@ -59,6 +59,11 @@ static bool value_amount(struct reader *reader, const struct node *node, uint64_
         return true;
 }
 
+bool value_size(struct reader *reader, const struct node *node, uint64_t *ret_size)
+{
+        return value_amount(reader, node, 0, SIZE_EXPECTED, ret_size);
+}
+
 void read_memory(struct reader *reader, const struct node *node, void *member, const void *rule)
 {
         struct config_resources *resources = member;

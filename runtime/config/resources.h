@@ -10,6 +10,9 @@ void read_cpu(struct reader *reader, const struct node *node, void *member, cons
 void read_tasks(struct reader *reader, const struct node *node, void *member, const void *rule);
 void read_io(struct reader *reader, const struct node *node, void *member, const void *rule);
 
+/* True and the bytes, or false after a fault. */
+bool value_size(struct reader *reader, const struct node *node, uint64_t *ret_size);
+
 /* Everything unlimited. */
 void resources_defaults(struct config_resources *resources);
 
