@@ -20,9 +20,11 @@ void compile_find_cgroups(const struct config *config, struct compile_cgroups *r
 bool tasks_by_rlimit(const struct plan *plan)
 {
         const struct plan_id_map *map = &plan->identity.uid_map;
+        bool one = map->count == 1 && map->extents[0].count == 1;
+        uint64_t others = plan->capabilities.bounding | plan->capabilities.inheritable |
+                          plan->capabilities.ambient;
 
-        return plan->identity.method != PLAN_IDS_NONE && map->count == 1 &&
-               map->extents[0].count == 1;
+        return plan->identity.method != PLAN_IDS_NONE && (one || others == 0);
 }
 
 static int device(struct compilation *compilation, const struct config_io *from, struct plan_io *to,
