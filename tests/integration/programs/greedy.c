@@ -34,8 +34,8 @@ static long eat(long pieces)
         return pieces;
 }
 
-/* Children that rest, until there are no more; all of them end with `keeper`, a pipe's writing end. */
-static long multiply(int keeper)
+/* Children that rest, until there are no more; all of them end when ends[1] is closed. */
+static long multiply(const int *ends)
 {
         long count = 0;
 
@@ -45,8 +45,10 @@ static long multiply(int keeper)
 
                 if (pid < 0)
                         return count;
-                if (pid == 0)
-                        _exit(read(keeper, &byte, 1) < 0);
+                if (pid == 0) {
+                        close(ends[1]);
+                        _exit(read(ends[0], &byte, 1) < 0);
+                }
                 count++;
         }
 }
@@ -58,7 +60,7 @@ static void fork_bomb(struct answer *answer)
 
         if (pipe(ends) < 0)
                 return;
-        count = multiply(ends[0]);
+        count = multiply(ends);
         answer_print(answer, "%ld %s\n", count, errno == EAGAIN ? "EAGAIN" : "other");
         close(ends[1]);
         close(ends[0]);

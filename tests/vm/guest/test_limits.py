@@ -31,7 +31,16 @@ def host_fixture(place):
             server = groups.start_in(place, group, applications, listeners, settings)
         return server, ports
 
-    start.group = group
+    def again(applications):
+        """After one that was killed: its place is divided, and takes no processes but below it."""
+        if place.root:
+            return start(applications)
+        inner = group / "again"
+        inner.mkdir()
+        os.chown(inner, place.who.uid, place.who.gid)
+        return groups.start_in(place, inner, applications, None, {"cgroup": str(group)}), None
+
+    start.again = again
     yield start
     place.close()
     left = groups.below(group)
@@ -86,10 +95,9 @@ def test_a_fork_bomb_stops_at_tasks(host):
     groups.stop(server)
 
 
+@pytest.mark.users("root")
 def test_the_limit_on_tasks_is_told_once(host):
     # Without a user namespace RLIMIT_NPROC counts a user's processes everywhere, so it is not used.
-    if not host.group.owner() == "root":
-        return
     server, ports = host({"a": greedy(limits={"tasks": 10},
                                       isolation={"namespaces": {"credential": False}})})
     server.wait_ready("a")
@@ -162,16 +170,15 @@ def test_without_a_pid_namespace_strays_go_with_clade(host, end):
     server.wait()
     clade.wait_until(lambda: not groups.members(group), 10, "strays outlive clade")
     # What is left is empty, and the next one removes it.
-    again, _ = host({"a": greedy(limits={"tasks": 30})})
+    again, _ = host.again({"a": greedy(limits={"tasks": 30})})
     again.wait_ready("a")
     assert again.find("cgroup-removed")
     assert not group.exists()
     groups.stop(again)
 
 
+@pytest.mark.users("root")
 def test_two_clades_share_a_place(place):
-    if not place.root:
-        return
     settings = {"cgroup": str(groups.TOP / "made-by-clade")}
     servers = [place.run({"a": greedy(limits={"memory": "64M"})}, {}, settings) for _ in range(2)]
     for server in servers:
