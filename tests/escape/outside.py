@@ -71,7 +71,8 @@ def exchange(one, other):
 def start_with(place, root):
     """One start: "refused", "harmless", or what it has done."""
     mounts = clade.host_mounts()
-    application = inside.application("external", inside.Share(place), {"rootfs": str(root.path)})
+    application = inside.application("external", inside.Share(place), {"rootfs": str(root.path)},
+                                     "/srv/escape")
     server = place.run({"probe": {**application, "processes": 1}}, {}, {"start_timeout": 5})
     clade.wait_until(lambda: server.find("application-ready") or server.find("application-failed") or
                      server.process.poll() is not None, 20, "it is ready or refused")

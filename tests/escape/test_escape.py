@@ -64,6 +64,7 @@ def test_every_row_holds_outside(place):
     assert {row for row, _ in answers} == OUTSIDE
 
 
+@pytest.mark.users("user")
 @pytest.mark.parametrize("column", columns.LOWER, ids=lambda column: column.name)
 def test_lower_levels_hold_what_they_can(place, column, refuse):
     """At each level below, on a host that allows no more: what is not held is listed, with the reason."""

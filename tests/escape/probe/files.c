@@ -13,7 +13,6 @@
 #include "probe.h"
 
 #define DESCRIPTORS_LAST 256
-#define SHARE            "/srv/escape" /* what the driver shows us, read-only */
 
 static void visit_create(const struct mount_line *line, void *data)
 {
@@ -38,15 +37,36 @@ static void try_create_everywhere(const struct probe *probe, const struct attemp
                 many_tell(&many, outcome);
 }
 
+/* A path, or with `text` one in what the driver shows us, read-only, wherever that is. */
+static bool find_path(const struct probe *probe, const struct attempt *attempt, char *path,
+                      size_t room, struct outcome *outcome)
+{
+        char share[256];
+
+        if (!attempt->text) {
+                snprintf(path, room, "%s", attempt->path);
+                return true;
+        }
+        if (!parameter(probe, "share", share, sizeof(share))) {
+                outcome_set(outcome, "untold");
+                return false;
+        }
+        snprintf(path, room, "%s/%s", share, attempt->text);
+        return true;
+}
+
 static void try_create(const struct probe *probe, const struct attempt *attempt,
                        struct outcome *outcome)
 {
-        int fd = open(attempt->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        char path[512];
+        int fd;
 
-        (void)probe;
+        if (!find_path(probe, attempt, path, sizeof(path), outcome))
+                return;
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         outcome_call(outcome, fd);
         if (fd >= 0)
-                unlink(attempt->path);
+                unlink(path);
 }
 
 static bool same(const struct stat *one, const struct stat *other)
@@ -182,12 +202,15 @@ static void try_open_by_handle(const struct probe *probe, const struct attempt *
 static void try_set_uid(const struct probe *probe, const struct attempt *attempt,
                         struct outcome *outcome)
 {
-        pid_t child = fork();
+        char path[512];
+        pid_t child;
         int status;
 
-        (void)probe;
+        if (!find_path(probe, attempt, path, sizeof(path), outcome))
+                return;
+        child = fork();
         if (child == 0) {
-                execl(attempt->path, attempt->path, "--ids", (char *)NULL);
+                execl(path, path, "--ids", (char *)NULL);
                 _exit(errno == ENOENT ? 2 : 3);
         }
         if (child < 0 || waitpid(child, &status, 0) != child)
@@ -271,7 +294,7 @@ const struct attempt file_attempts[] = {
         {14, "create-root", try_create, "/intruder"},
         {14, "create-proc", try_create, "/proc/intruder"},
         {14, "create-dev", try_create, "/dev/intruder"},
-        {14, "create-share", try_create, SHARE "/intruder"},
+        {14, "create-share", try_create, .text = "intruder"},
         {14, "create-etc", try_create, "/etc/intruder"},
         {14, "create-usr", try_create, "/usr/lib/intruder"},
         {14, "create-on-read-only-mounts", try_create_everywhere},
@@ -292,8 +315,8 @@ const struct attempt file_attempts[] = {
         {18, "name_to_handle_at", try_open_by_handle, "/"},
         {18, "open_by_handle_at", try_open_by_handle, "/", .number = 1},
         {18, "open_by_handle_at-proc", try_open_by_handle, "/proc", .number = 1},
-        {20, "set-uid-root", try_set_uid, SHARE "/set-uid-root"},
-        {20, "set-uid-stranger", try_set_uid, SHARE "/set-uid-stranger"},
+        {20, "set-uid-root", try_set_uid, .text = "set-uid-root"},
+        {20, "set-uid-stranger", try_set_uid, .text = "set-uid-stranger"},
         {20, "set-uid-own", try_own_set_uid},
         {21, "exe-of-1-write", try_write_exe, "/proc/1/exe"},
         {21, "exe-write", try_write_exe, "/proc/self/exe"},

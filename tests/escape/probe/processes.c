@@ -23,6 +23,14 @@ static pid_t whom(const struct probe *probe, const struct attempt *attempt)
         return (pid_t)parameter_number(probe, "sibling");
 }
 
+/* What /proc calls them: where that is the outer one, the sibling has another number there. */
+static pid_t whose(const struct probe *probe, pid_t pid)
+{
+        long outer = pid == 1 ? 0 : parameter_number(probe, "outer");
+
+        return outer ? (pid_t)outer : pid;
+}
+
 #define WHOM(pid)                                                                                  \
         pid_t pid = whom(probe, attempt);                                                          \
         if (pid == 0) {                                                                            \
@@ -67,7 +75,7 @@ static void try_proc(const struct probe *probe, const struct attempt *attempt,
         char path[64];
 
         WHOM(pid);
-        snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, attempt->path);
+        snprintf(path, sizeof(path), "/proc/%d/%s", (int)whose(probe, pid), attempt->path);
         outcome_call(outcome, open(path, (int)attempt->arguments[0] | O_CLOEXEC));
 }
 
@@ -79,7 +87,7 @@ static void try_fd_links(const struct probe *probe, const struct attempt *attemp
 
         WHOM(pid);
         for (int fd = 0; fd < 16; fd++) {
-                snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+                snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)whose(probe, pid), fd);
                 many_call(&many, path, readlink(path, target, sizeof(target)));
         }
         many_tell(&many, outcome);
