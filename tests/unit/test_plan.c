@@ -61,7 +61,7 @@ static void fill(struct fixture *f)
         f->entries[2] = (struct plan_entry){
                 .kind = PLAN_BIND, .target = f->target, .source = 1, .attributes = 7};
         f->rlimits[0] = (struct plan_rlimit){3, 100, 200};
-        f->filters[0] = (struct plan_filter){f->name, f->program, 2, f->content};
+        f->filters[0] = (struct plan_filter){f->name, f->program, 2, 2, f->content};
         f->rule = (struct plan_landlock_rule){f->path, 1};
         f->plan = (struct plan){
                 .namespaces = 0x7e020000,
