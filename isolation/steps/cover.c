@@ -152,7 +152,7 @@ void cover_mask_describe(const struct plan_entry *entry, bool first,
                 report_call(report, "mount_setattr", "\"%s\", %s", name,
                             report_attributes(MASK_ATTRIBUTES, words, sizeof(words)));
         } else {
-                report_call(report, "open_tree", "empty %s", what);
+                report_call(report, "open_tree", "\"\", empty %s", what);
         }
         report_call(report, "move_mount", "empty %s, \"%s\"", what, entry->target);
 }
@@ -171,7 +171,7 @@ void cover_finish_describe(const struct plan *plan, const struct isolation_repor
 
 void cover_readonly_describe(const struct plan_entry *entry, const struct isolation_report *report)
 {
-        report_call(report, "open_tree", "\"%s\", AT_RECURSIVE", entry->target);
+        report_call(report, "open_tree", "\"\", AT_RECURSIVE, %s", entry->target);
         report_call(report, "mount_setattr", "\"%s\", AT_RECURSIVE, MOUNT_ATTR_RDONLY",
                     entry->target);
         report_call(report, "move_mount", "\"%s\", \"%s\"", entry->target, entry->target);

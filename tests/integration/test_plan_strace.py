@@ -20,7 +20,7 @@ CALLS = ["clone3", "open_tree", "fsopen", "fsconfig", "fsmount", "move_mount", "
          "landlock_restrict_self", "seccomp", "keyctl", "unshare", "setns", "setpriority",
          "sched_setaffinity"]
 # To know what others are about: new files and directories, and the id maps.
-HELPERS = ["openat", "mkdirat", "write", "clone"]
+HELPERS = ["openat", "openat2", "mkdirat", "write", "clone"]
 OF_THE_PARENT = {"clone3", "open_tree", "openat", "write", "setpriority", "sched_setaffinity"}
 FIRST_SOURCE = 9  # runtime/protocol/descriptors.h
 
@@ -72,7 +72,7 @@ class Seen:
         self.sources = [source["path"] for source in plan["root"]["sources"]]
         self.files = {}  # descriptor: the id map that it leads to
         self.dropped = set()
-        self.created = self.mounted = None
+        self.target = None  # what was looked up last in the new root
         self.list = []
         for call, arguments, result in lines:
             self.take(call, arguments, result)
@@ -99,16 +99,18 @@ class Seen:
         name = strings(arguments)[0]
         if re.fullmatch(r"/proc/(\d+|self)/(uid_map|gid_map|setgroups|oom_score_adj|timens_offsets)", name):
             self.files[result] = name.rsplit("/", 1)[1]
-        if "O_CREAT" in arguments:
-            self.created = name
         return None
+
+    def openat2(self, arguments, result):
+        if result != "-1":
+            self.target = strings(arguments)[0].rsplit("/", 1)[1]
 
     def write(self, arguments, _result):
         name = self.files.pop(arguments.split(",")[0], None)
         return name and ("write", name, strings(arguments)[0])
 
-    def mkdirat(self, arguments, _result):
-        self.created = strings(arguments)[0]
+    def mkdirat(self, _arguments, _result):
+        return None
 
     def clone(self, _arguments, _result):
         return None
@@ -117,7 +119,9 @@ class Seen:
         return self.sources[int(arguments.split(",")[0]) - FIRST_SOURCE]
 
     def open_tree(self, arguments, _result):
-        assert "OPEN_TREE_CLONE" in arguments and "AT_RECURSIVE" in arguments
+        assert "OPEN_TREE_CLONE" in arguments
+        # A single file, or something of the root's own.
+        assert "AT_RECURSIVE" in arguments or not strings(arguments)[0].startswith("/")
         return ("open_tree", *strings(arguments))
 
     def fsopen(self, arguments, _result):
@@ -132,20 +136,17 @@ class Seen:
         return ("fsmount", attributes(arguments))
 
     def move_mount(self, arguments, _result):
-        created, self.created = self.created, None
-        self.mounted = created
         if "AT_FDCWD" in arguments:
             return ("move_mount", "/")
         fd = int(arguments.split(",")[0])
         if FIRST_SOURCE <= fd < FIRST_SOURCE + len(self.sources):
-            return ("move_mount", self.source(arguments), created)
-        return ("move_mount", created)
+            return ("move_mount", self.source(arguments), self.target)
+        return ("move_mount", self.target)
 
     def mount_setattr(self, arguments, _result):
         if "AT_RECURSIVE" not in arguments:
             return ("mount_setattr", attributes(arguments))
-        assert self.source(arguments)
-        return ("mount_setattr", self.mounted, attributes(arguments), "MS_PRIVATE" in arguments)
+        return ("mount_setattr", self.target, attributes(arguments), "MS_PRIVATE" in arguments)
 
     def mount(self, arguments, _result):
         return ("mount", strings(arguments)[0], flags(arguments, "MS_"))
@@ -243,7 +244,7 @@ def say(name, text):
         "setresuid": lambda: (name, text), "sethostname": lambda: (name, *strings(text)),
         "pivot_root": lambda: (name, *strings(text)),
         # Where files come to be is compared by the mounts on them.
-        "mkdirat": lambda: None, "symlinkat": lambda: None, "openat": lambda: None,
+        "mkdirat": lambda: None, "symlinkat": lambda: None, "unlinkat": lambda: None, "openat": lambda: None,
     }
     return table[name]()
 
@@ -252,7 +253,9 @@ def say(name, text):
 EVERYTHING = {
     "limits": {"nice": 19, "cpus": "0", "oom_score_adj": 900,
                "rlimits": [{"type": "RLIMIT_FSIZE", "soft": 1000000, "hard": 2000000}]},
-    "isolation": {"capabilities": "^cap_net_bind_service", "hostname": "shop.example",
+    "isolation": {"writable": "tmpfs", "readonlyPaths": ["/etc"],
+                  "maskedPaths": ["/etc/hosts", "/proc/keys", "/proc/acpi", "/proc/fs"],
+                  "capabilities": "^cap_net_bind_service", "hostname": "shop.example",
                   "time_offsets": {"monotonic": 5, "boottime": 7},
                   "landlock": {"paths": [{"path": "/", "rights": ["read", "execute"]},
                                          {"path": "/tmp", "rights": ["write", "make"]}],
