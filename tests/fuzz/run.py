@@ -2,7 +2,7 @@
 
 A target is an executable BUILD/tests/fuzz/fuzz_NAME (libFuzzer); its kept corpus is tests/fuzz/corpus/NAME.
 The target works on a copy, so the kept corpus only grows when somebody decides so. Findings stay in
-BUILD/findings. Two targets run at a time.
+BUILD/findings. Three targets run at a time.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-JOBS = 2
+JOBS = 3
 GRACE = 120  # seconds beyond the time asked for: reading the corpus, writing a finding
 
 

@@ -135,6 +135,7 @@ Test(plan, comes_back_as_it_was)
         cr_assert_eq(plan.prototype_filter_count, 1);
         cr_assert_eq(plan.prototype_filters[0].length, 2);
         cr_expect_eq(plan.prototype_filters[0].program[0].k, 4);
+        cr_expect_eq(plan.prototype_filters[0].flags, 2);
         cr_expect_null(plan.prototype_filters[0].text, "texts stay with the supervisor");
         cr_expect_eq(plan.worker_filter.length, 0);
         cr_expect_eq((int32_t)plan.scheduling.nice, -5);
