@@ -17,7 +17,9 @@ void compile_find_cgroups(const struct config *config, struct compile_cgroups *r
                 cgroup_find(config->settings.cgroup, &ret_cgroups->place, &ret_cgroups->error) == 0;
 }
 
-bool tasks_by_rlimit(const struct plan *plan)
+/* Whether RLIMIT_NPROC counts this application's tasks and no others: the kernel counts for each user and user
+ * namespace (5.14), so nobody inside may become another one. */
+static bool tasks_by_rlimit(const struct plan *plan)
 {
         const struct plan_id_map *map = &plan->identity.uid_map;
         bool one = map->count == 1 && map->extents[0].count == 1;
@@ -114,7 +116,7 @@ int compile_cgroup(struct compilation *compilation, struct error *error)
         lacking = needs & ~(found ? cgroups->place.controllers : 0);
         if (lacking == CGROUP_PIDS && tasks_by_rlimit(compilation->plan) &&
             rlimit_is_free(compilation)) {
-                /* compile_limits has set it. */
+                /* compile_limits sets it. */
                 plan->tasks = PLAN_UNLIMITED;
                 needs &= ~(uint32_t)CGROUP_PIDS;
                 lacking = 0;

@@ -44,12 +44,8 @@ int compile_covers(struct compilation *compilation, struct error *error);
 /* limits.c: resource limits, never above those that we have. */
 int compile_limits(struct compilation *compilation, struct error *error);
 
-/* cgroup.c: what control groups hold; or limits.c in their place. */
+/* cgroup.c: what control groups hold. limits.tasks is left to limits.c where there are none and it can. */
 int compile_cgroup(struct compilation *compilation, struct error *error);
-
-/* Whether RLIMIT_NPROC counts this application's tasks and no others: the kernel counts for each user and user
- * namespace (5.14), so nobody inside may become another one. */
-bool tasks_by_rlimit(const struct plan *plan);
 
 /* scheduling.c: niceness, processors, OOM score; never better than what we have or may give. */
 int compile_scheduling(struct compilation *compilation, struct error *error);

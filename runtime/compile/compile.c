@@ -208,9 +208,9 @@ static int compile_in_order(struct compilation *compilation, struct error *error
         if (r == 0)
                 r = compile_privileges(compilation, error);
         if (r == 0)
-                r = compile_limits(compilation, error);
-        if (r == 0)
                 r = compile_cgroup(compilation, error);
+        if (r == 0)
+                r = compile_limits(compilation, error);
         if (r == 0)
                 r = compile_scheduling(compilation, error);
         if (r == 0)

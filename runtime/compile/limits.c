@@ -122,7 +122,7 @@ int compile_limits(struct compilation *compilation, struct error *error)
         uint64_t tasks = TASKS > slots * TASKS_PER_WORKER ? TASKS : slots * TASKS_PER_WORKER;
 
         if (limits->resources.tasks != CONFIG_UNLIMITED &&
-            (tasks_by_rlimit(plan) || limits->resources.tasks > tasks))
+            (plan->cgroup.tasks == PLAN_UNLIMITED || limits->resources.tasks > tasks))
                 tasks = limits->resources.tasks;
         if (descriptors > hard_limit(RLIMIT_NOFILE))
                 return refuse(compilation, "descriptors", "n", descriptors,

@@ -109,6 +109,7 @@ def test_the_limit_on_tasks_is_told_once(host):
     groups.stop(server)
 
 
+@pytest.mark.users("root")
 def test_processor_time_is_bounded(host):
     server, ports = host({"a": greedy(limits={"cpu": 0.2}), "b": greedy()})
     server.wait_ready("a", "b")
