@@ -40,6 +40,7 @@ static int add_template(struct compilation *compilation, struct error *error)
         const struct config_application *application = compilation->application;
         const struct template_context context = {
                 .directory = compilation->compile->template_directory,
+                .more = compilation->compile->config->settings.templates,
                 .application = application->name,
                 .user = application->user,
                 .group = application->group,

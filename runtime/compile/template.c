@@ -383,19 +383,15 @@ static int add_item(struct reading *reading, json_t *json, struct error *error)
         return r < 0 ? error_prefix(error, "%s", item.path) : 0;
 }
 
-static int add_file_of(struct reading *reading, const char *file, struct error *error);
+static int add_file_of(struct reading *reading, int fd, const char *file, struct error *error);
 
 static int add_named(struct reading *reading, const char *name, struct error *error)
 {
         cleanup_free char *file = NULL;
+        cleanup_fd int fd =
+                template_open_named(reading->root, reading->context, name, &file, error);
 
-        if (!name[0] || strchr(name, '/') || name[0] == '.') {
-                error_say(error, EINVAL, "\"%s\" is no name of a rootfs template", name);
-                return error_remedy(error, "give a name such as minimal, or an absolute path");
-        }
-        if (asprintf(&file, "%s/%s/template.json", reading->context->directory, name) < 0)
-                return error_set(error, ENOMEM, "rootfs template %s", name);
-        return add_file_of(reading, file, error);
+        return fd < 0 ? fd : add_file_of(reading, fd, file, error);
 }
 
 static int add_template(struct reading *reading, json_t *template, struct error *error)
@@ -438,22 +434,14 @@ static int add_template(struct reading *reading, json_t *template, struct error 
         return 0;
 }
 
-static int add_file_of(struct reading *reading, const char *file, struct error *error)
+static int add_file_of(struct reading *reading, int fd, const char *file, struct error *error)
 {
         cleanup_free char *text = NULL;
-        cleanup_fd int fd = -1;
         json_error_t where;
         json_t *template;
         size_t size;
         int r;
 
-        fd = open(file, O_RDONLY | O_CLOEXEC);
-        if (fd < 0) {
-                error_set(error, errno, "open of the rootfs template %s", file);
-                return error_remedy(error,
-                                    "use minimal, host, or the absolute path of a template's "
-                                    "directory or of a directory to use as the root");
-        }
         r = fd_read_file(fd, TEMPLATE_MAX, &text, &size);
         if (r < 0)
                 return error_set(error, -r, "read of the rootfs template %s", file);
@@ -471,6 +459,7 @@ int template_add(struct root *root, const struct template_context *context, cons
 {
         struct reading reading = {.root = root, .context = context};
         cleanup_free char *file = NULL;
+        cleanup_fd int fd = -1;
         char path[PATH_MAX];
         int r;
 
@@ -479,10 +468,11 @@ int template_add(struct root *root, const struct template_context *context, cons
         r = path_clean(rootfs, path, error);
         if (r < 0)
                 return r;
-        if (asprintf(&file, "%s/template.json", path) < 0)
-                return error_set(error, ENOMEM, "rootfs template %s", path);
-        if (access(file, F_OK) == 0)
-                return add_file_of(&reading, file, error);
+        fd = template_open_path(root, path, &file, error);
+        if (fd >= 0)
+                return add_file_of(&reading, fd, file, error);
+        if (fd != -ENOENT)
+                return fd;
         r = add_named(&reading, "base", error);
         if (r < 0)
                 return r;

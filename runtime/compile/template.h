@@ -10,6 +10,7 @@
 /* What a template may ask about whom it is made for. */
 struct template_context {
         const char *directory; /* where templates lie: DIRECTORY/NAME/template.json */
+        const char *more;      /* where the administrator's lie, likewise; or NULL */
         const char *application, *user, *group;
         uint32_t uid, gid; /* inside */
         bool host_network;
@@ -23,6 +24,15 @@ struct template_context {
  * any other directory, whose content is then shown read-only below the template "base". */
 int template_add(struct root *root, const struct template_context *context, const char *rootfs,
                  struct error *error);
+
+/* Opens a template of that name: the descriptor, and the file's path, which the caller frees. */
+int template_open_named(const struct root *root, const struct template_context *context,
+                        const char *name, char **ret_file, struct error *error);
+
+/* Opens the template that an absolute path names: the file itself, or the directory that has it. -ENOENT,
+ * without an error, where the directory has none; it is refused where a tenant could have written it. */
+int template_open_path(const struct root *root, const char *path, char **ret_file,
+                       struct error *error);
 
 /* Adds the content of a directory that is itself a root; what is there already is left as it is. */
 int directory_add(struct root *root, const char *path, struct error *error);

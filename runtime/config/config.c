@@ -139,6 +139,7 @@ void config_finish(struct config *config)
                 free(config->listeners[i].address);
         free(config->applications);
         free(config->listeners);
+        free(config->settings.templates);
         free(config->settings.cgroup);
         free(config->settings.state_directory);
         free(config->file);

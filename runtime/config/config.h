@@ -210,6 +210,7 @@ struct config_settings {
          * ids each from id_first on. Defaults: 4096 of 65536 from 1879048192 on. Who is not root has
          * what subuid(5) grants, and of this only id_size, where it is written (0: it is not). */
         uint32_t id_first, id_count, id_size;
+        char *templates;       /* a directory of rootfs templates beside ours; or NULL */
         char *cgroup;          /* the directory of a control group for us; NULL: found */
         char *state_directory; /* where root remembers them; default /var/lib/clade */
 };

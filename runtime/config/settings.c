@@ -61,6 +61,7 @@ static const struct key settings_keys[] = {
          &(const struct integer_rule){1, 3600, "seconds"}, NULL},
         {"id_ranges", read_id_ranges, 0, NULL, NULL},
         {"cgroup", read_path, offsetof(struct config_settings, cgroup), NULL, NULL},
+        {"templates", read_path, offsetof(struct config_settings, templates), NULL, NULL},
         {"state_directory", read_path, offsetof(struct config_settings, state_directory), NULL,
          NULL},
 };
