@@ -131,9 +131,11 @@ int compile_landlock(struct compilation *compilation, int abi, struct error *err
         int r = refuse_old_kernel(compilation, abi, error);
 
         /* The configuration says in so many words that it can do without. */
-        if (r == 0 && (abi <= 0 || compilation->level <= LADDER_FILTER))
+        if (r == 0 && (abi <= 0 || compilation->level <= LADDER_FILTER)) {
+                compilation->plan->undumpable = true; /* see steps/capabilities.c */
                 return landlock_configured(compilation, 0, &compilation->plan->configured_domain,
                                            error);
+        }
         compilation->plan->landlock_abi = abi > 0 ? (uint32_t)abi : 0;
         if (r == 0)
                 r = application_domain(compilation, abi, error);

@@ -260,3 +260,18 @@ def test_what_cannot_be_is_refused_beforehand(place):
     if not place.root:
         assert "below clade's own" in refusal(place, limits={"nice": -20})
         assert "below clade's own" in refusal(place, limits={"oom_score_adj": -1000})
+
+
+@USERS
+def test_without_landlock_memory_cannot_be_read_all_the_same(place):
+    """At the level "filter" nobody has a domain: then it is the kernel's flag for dumps that closes /proc."""
+    path = place.path / "run" / "socket"
+    server = place.run({"app": clade.native("probe", processes=2,
+                                            isolation={"maximum": "filter", "minimum": "filter"})},
+                       {f"unix:{path}": "app"})
+    server.wait_ready("app")
+    for pid in (*server.prototypes().values(), *server.workers()):
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0  # not the application's
+    text = clade.get(str(path), f"/peek?pid={server.prototypes()['app']}")
+    answers = dict(line.rsplit(": ", 1) for line in text.splitlines())
+    assert {answers[name] for name in ("mem", "environ", "maps")} <= {"EACCES", "EPERM"}, answers
