@@ -24,6 +24,9 @@ REFUSED = """
     swapoff swapon syslog umount2 unshare userfaultfd vhangup
 """.split()
 NAMESPACE_FLAGS = 0x7e020000
+# personality(2)'s bits that weaken the layout of memory.
+WEAK_LAYOUT = 0x0040000 | 0x0100000 | 0x0200000 | 0x0400000 | 0x0800000 | 0x8000000
+VSOCK = 40
 # x86_64's numbers, for bubblewrap, which wants a finished program.
 NUMBERS = dict(zip("""
     process_vm_readv process_vm_writev ptrace mount umount2 pivot_root unshare setns reboot swapon swapoff acct
@@ -54,6 +57,13 @@ def program():
              instruction(greater, 0, 1, LAST_KNOWN), instruction(answer, 0, 0, EPERM),
              instruction(equal, 0, 3, 56), instruction(load, 0, 0, 16),  # clone
              instruction(bits, 0, 1, NAMESPACE_FLAGS), instruction(answer, 0, 0, EPERM),
+             instruction(load, 0, 0, 0),
+             instruction(equal, 0, 4, 135), instruction(load, 0, 0, 16),  # personality, but for asking
+             instruction(equal, 2, 0, 0xffffffff), instruction(bits, 0, 1, WEAK_LAYOUT),
+             instruction(answer, 0, 0, EPERM),
+             instruction(load, 0, 0, 0),
+             instruction(equal, 0, 3, 41), instruction(load, 0, 0, 16),  # socket
+             instruction(equal, 0, 1, VSOCK), instruction(answer, 0, 0, EPERM),
              instruction(answer, 0, 0, ALLOW)]
     return b"".join(code)
 
@@ -65,7 +75,12 @@ def oci_filter():
         {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
         {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [
             {"index": 0, "value": flag, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ"}
-            for flag in (1 << bit for bit in range(32)) if flag & NAMESPACE_FLAGS]}]}
+            for flag in (1 << bit for bit in range(32)) if flag & NAMESPACE_FLAGS]},
+        {"names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [
+            {"index": 0, "value": flag | 1 << 31, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ"}
+            for flag in (1 << bit for bit in range(31)) if flag & WEAK_LAYOUT]},
+        {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [
+            {"index": 0, "value": VSOCK, "op": "SCMP_CMP_EQ"}]}]}
 
 
 class Peer:

@@ -127,7 +127,7 @@ def others(rows):
             column.missing = found
         elif found:
             column.add(rows, found, {"environment": "names:ONE,TWO", "started_with": "names:ONE,TWO",
-                                     "executable": "*", "mdwe": "*"})
+                                     "executable": "/escape", "mdwe": "*"})
         made.append(column)
     return made
 

@@ -21,6 +21,8 @@ static void visit_create(const struct mount_line *line, void *data)
 
         if (strncmp(line->options, "ro", 2) != 0 || lstat(line->target, &st) < 0)
                 return;
+        if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+                return; /* /dev/null as a mask: what is written to it is not written */
         snprintf(path, sizeof(path), "%s%s", line->target, S_ISDIR(st.st_mode) ? "/intruder" : "");
         many_call(data, path, open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }

@@ -76,12 +76,12 @@ static void try_ioprio(const struct probe *probe, const struct attempt *attempt,
 
 /* --- up to the limits --------------------------------------------------------------------------------- */
 
-/* Until it is full, or `number` MiB are there, which counts as no limit at all. */
+/* Until it is full, or `number` MiB are there, twice what is allowed. */
 static void fill_tmp(const struct probe *probe, const struct attempt *attempt,
                      struct outcome *outcome)
 {
         static char block[1 << 20];
-        int fd = open("/tmp/full", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        int fd = open("/tmp/escape-full", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         ssize_t n = 1;
         long blocks;
 
@@ -92,7 +92,7 @@ static void fill_tmp(const struct probe *probe, const struct attempt *attempt,
                 outcome_set(outcome, "unlimited:%ld", blocks);
         else
                 outcome_call(outcome, -1);
-        unlink("/tmp/full");
+        unlink("/tmp/escape-full");
 }
 
 static void fill_inodes(const struct probe *probe, const struct attempt *attempt,
@@ -103,12 +103,12 @@ static void fill_inodes(const struct probe *probe, const struct attempt *attempt
         int r = 0;
 
         (void)probe;
-        if (mkdir("/tmp/many", 0700) < 0) {
+        if (mkdir("/tmp/escape-many", 0700) < 0) {
                 outcome_call(outcome, -1);
                 return;
         }
         for (count = 0; r >= 0 && count < attempt->number; count++) {
-                snprintf(path, sizeof(path), "/tmp/many/%ld", count);
+                snprintf(path, sizeof(path), "/tmp/escape-many/%ld", count);
                 r = mknod(path, S_IFREG | 0600, 0);
         }
         if (r >= 0)
@@ -116,10 +116,10 @@ static void fill_inodes(const struct probe *probe, const struct attempt *attempt
         else
                 outcome_call(outcome, -1);
         while (count-- > 0) {
-                snprintf(path, sizeof(path), "/tmp/many/%ld", count);
+                snprintf(path, sizeof(path), "/tmp/escape-many/%ld", count);
                 unlink(path);
         }
-        rmdir("/tmp/many");
+        rmdir("/tmp/escape-many");
 }
 
 static void fill_descriptors(const struct probe *probe, const struct attempt *attempt,
@@ -297,8 +297,8 @@ const struct attempt resource_attempts[] = {
         {42, "ioprio-real-time", try_ioprio},
         {42, "oom_score_adj", try_write, "/proc/self/oom_score_adj", "-1000"},
         {42, "oom_score_adj-1", try_write, "/proc/self/oom_score_adj", "-1"},
-        {53, "tmp-full", fill_tmp, .number = 1024},
-        {53, "tmp-inodes", fill_inodes, .number = 100000},
+        {53, "tmp-full", fill_tmp, .number = 128},
+        {53, "tmp-inodes", fill_inodes, .number = 20000},
         {53, "descriptors", fill_descriptors, .number = 200000},
         {53, "tasks", fill_tasks, .number = 5000},
         {53, "locked-memory", fill_memory_lock, .number = 16},
