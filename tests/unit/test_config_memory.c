@@ -84,6 +84,7 @@ static size_t starve(const char *file, int expected)
 Test(config_memory, a_good_file, .timeout = 60)
 {
         cr_expect_gt(starve(CONFIGS_DIRECTORY "/valid/everything.json", 0), 50);
+        cr_expect_gt(starve(CONFIGS_DIRECTORY "/valid/locks.json", 0), 20);
 }
 
 Test(config_memory, files_with_errors, .timeout = 60)

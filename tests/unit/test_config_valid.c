@@ -1,10 +1,12 @@
 /* What a configuration without errors becomes. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 #include "base/missing.h"
@@ -258,4 +260,67 @@ Test(config_valid, the_hosts_network_is_no_namespace)
         cr_expect_eq(isolation->network, CONFIG_NETWORK_HOST, "as the ancestor has it");
         cr_expect_null(isolation->rootfs, "no mount namespace, no root");
         cr_expect_eq(config.applications[2].isolation.network, CONFIG_NETWORK_HOST);
+}
+
+Test(config_valid, limits_and_scheduling)
+{
+        const struct config_limits *limits;
+
+        load("locks.json");
+        limits = &config.applications[0].limits;
+        cr_expect(limits->has_nice && limits->has_oom_score);
+        cr_expect_eq(limits->nice, -20);
+        cr_expect_eq(limits->oom_score, -1000);
+        cr_assert_eq(limits->cpu_words, 128);
+        cr_expect_eq(limits->cpus[0], 0xb);
+        cr_expect_eq(limits->cpus[1], 3);
+        cr_expect_eq(limits->cpus[2], 0);
+        cr_expect_eq(limits->cpus[127], 1ull << 63);
+        cr_assert_eq(limits->rlimit_count, 2);
+        cr_expect_str_eq(limits->rlimits[0].name, "RLIMIT_NOFILE");
+        cr_expect_eq(limits->rlimits[0].resource, RLIMIT_NOFILE);
+        cr_expect_eq(limits->rlimits[0].hard, 4096);
+        cr_expect_eq(limits->rlimits[1].soft, INT64_MAX);
+        cr_expect_eq(limits->rlimits[1].hard, RLIM_INFINITY);
+}
+
+/* An ambient capability is inheritable as well; what is blocked is not in the bounding set. */
+Test(config_valid, what_is_about_namespaces_of_its_own)
+{
+        const struct config_isolation *isolation;
+
+        load("locks.json");
+        isolation = &config.applications[0].isolation;
+        cr_expect_eq(isolation->network, CONFIG_NETWORK_LOOPBACK);
+        cr_expect(isolation->namespaces & CLONE_NEWNET);
+        cr_expect_eq(isolation->capabilities.ambient, 1u << CAP_NET_BIND_SERVICE);
+        cr_expect_eq(isolation->capabilities.inheritable,
+                     1u << CAP_NET_BIND_SERVICE | 1u << CAP_CHOWN);
+        cr_expect_eq(isolation->capabilities.bounding, 1u << CAP_NET_BIND_SERVICE);
+        cr_expect_str_eq(isolation->hostname, "shop-1.example");
+        cr_expect(isolation->time_offsets.given);
+        cr_expect_eq(isolation->time_offsets.monotonic, 0);
+        cr_expect_eq(isolation->time_offsets.boottime, -5);
+}
+
+Test(config_valid, landlock)
+{
+        const struct config_landlock *landlock;
+
+        load("locks.json");
+        landlock = &config.applications[0].isolation.landlock;
+        cr_expect(landlock->has_paths && landlock->audit);
+        cr_assert_eq(landlock->path_count, 2);
+        cr_expect_str_eq(landlock->paths[0].path, "/");
+        cr_expect_eq(landlock->paths[0].rights, LANDLOCK_ACCESS_FS_READ_FILE |
+                                                        LANDLOCK_ACCESS_FS_READ_DIR |
+                                                        LANDLOCK_ACCESS_FS_EXECUTE);
+        cr_expect_not(landlock->paths[1].rights & landlock->paths[0].rights);
+        cr_expect(landlock->paths[1].rights & LANDLOCK_ACCESS_FS_TRUNCATE);
+        cr_expect_not(landlock->paths[1].rights & LANDLOCK_ACCESS_FS_MAKE_BLOCK);
+        cr_expect(landlock->bind.given && landlock->connect.given);
+        cr_assert_eq(landlock->bind.count, 2);
+        cr_expect_eq(landlock->bind.list[1], 65535);
+        cr_expect_eq(landlock->connect.count, 0);
+        cr_expect_eq(landlock->scopes, LANDLOCK_SCOPE_SIGNAL | LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET);
 }
