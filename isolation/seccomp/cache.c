@@ -64,7 +64,7 @@ static void request_fields(struct codec *codec, const struct seccomp_request *re
 
         seccomp_profile_fields(codec, &profile);
         codec_bool(codec, &has_worker);
-        if (has_worker) {
+        if (request->worker) {
                 worker = *request->worker;
                 asks = asks || seccomp_profile_asks(&worker);
                 seccomp_profile_fields(codec, &worker);

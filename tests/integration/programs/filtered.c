@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +87,7 @@ static void try_memory(struct answer *answer)
         tell(answer, "read-only afterwards", mprotect(first, 4096, PROT_READ));
         id = shmget(IPC_PRIVATE, 4096, 0700);
         if (id >= 0)
-                segment = shmat(id, NULL, SHM_EXEC) == (void *)-1 ? -1 : 0;
+                segment = (intptr_t)shmat(id, NULL, SHM_EXEC) == -1 ? -1 : 0;
         tell(answer, "segment", segment);
         if (id >= 0)
                 shmctl(id, IPC_RMID, NULL);
