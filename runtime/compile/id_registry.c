@@ -1,9 +1,8 @@
 #include "runtime/compile/id_registry.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,96 +16,128 @@ static bool same_key(const struct id_entry *entry, const struct id_key *key)
                strcmp(entry->application, key->application) == 0;
 }
 
-static bool in_range(const struct id_range *range, uint32_t id)
+static bool overlap(uint32_t a, uint32_t a_count, uint32_t b, uint32_t b_count)
 {
-        return id >= range->first && id - range->first < range->count;
+        return a < (uint64_t)b + b_count && b < (uint64_t)a + a_count;
 }
 
-/* Name services answer "no such user" in several ways (getpwnam(3)). */
-static bool means_unknown(int code)
+/* Whether the entry is one of these ranges, whole. */
+static bool is_assigned(const struct id_entry *entry, const struct id_ranges *ranges)
 {
-        return code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM;
+        uint32_t distance = entry->first[ID_USERS] - ranges->first[ID_USERS];
+
+        return entry->first[ID_USERS] >= ranges->first[ID_USERS] && entry->first[ID_GROUPS] &&
+               entry->count == ranges->size && distance % ranges->size == 0 &&
+               distance / ranges->size < ranges->count &&
+               entry->first[ID_GROUPS] == ranges->first[ID_GROUPS] + distance;
 }
 
-/* Whether the host has a user or a group of this number, and its name. */
-static int id_known(uint32_t user, uint32_t group, char *ret_name, size_t room, struct error *error)
+/* --- the lowest range that nobody has ------------------------------------------------------ */
+
+/* Ids in use, counted from the first one of all ranges; the end is not among them. */
+struct stretch {
+        uint64_t start, end;
+};
+
+struct stretches {
+        struct stretch *list;
+        size_t count;
+};
+
+/* Room is made beforehand, by make_stretches. */
+static void add_stretch(struct stretches *busy, const struct id_ranges *ranges, enum id_kind kind,
+                        uint32_t first, uint32_t count)
 {
-        size_t size = 1024;
-        int r = ERANGE;
+        uint64_t base = ranges->first[kind], end = (uint64_t)first + count;
 
-        ret_name[0] = '\0';
-        for (; r == ERANGE && size <= 1u << 20; size *= 4) {
-                cleanup_free char *buffer = malloc(size);
-                struct passwd passwd, *found_user = NULL;
-                struct group entry, *found_group = NULL;
-
-                if (!buffer)
-                        return error_set(error, ENOMEM, "looking up user %u", user);
-                r = getpwuid_r(user, &passwd, buffer, size, &found_user);
-                if (found_user) {
-                        snprintf(ret_name, room, "user %s", passwd.pw_name);
-                        return 0;
-                }
-                if (!means_unknown(r))
-                        continue;
-                r = getgrgid_r(group, &entry, buffer, size, &found_group);
-                if (found_group) {
-                        snprintf(ret_name, room, "group %s", entry.gr_name);
-                        return 0;
-                }
-        }
-        if (means_unknown(r))
-                return 0;
-        error_set(error, r, "looking up whether the host knows user %u or group %u", user, group);
-        return error_remedy(error,
-                            "ids are given out only when it is certain that they are nobody's: "
-                            "see whether getent passwd works");
+        if (first && end > base)
+                busy->list[busy->count++] =
+                        (struct stretch){first > base ? first - base : 0, end - base};
 }
 
-static int compare_ids(const void *a, const void *b)
+static int compare_stretches(const void *a, const void *b)
 {
-        const uint32_t *left = a, *right = b;
+        const struct stretch *left = a, *right = b;
 
-        return (*left > *right) - (*left < *right);
+        return (left->start > right->start) - (left->start < right->start);
 }
 
-/* The lowest id that nobody has. *ret_found says whether there is one. */
-static int find_free(const struct id_registry *registry, const struct id_range *range,
-                     bool *ret_found, uint32_t *ret_id, struct error *error)
+/* All that is in use, of users and of groups alike, by its start. The caller frees the list. */
+static int make_stretches(const struct id_registry *registry, const struct id_ranges *ranges,
+                          const struct id_key *key, const struct id_taken *taken,
+                          struct stretches *busy, struct error *error)
 {
-        cleanup_free uint32_t *used = calloc(registry->count + 1, sizeof(*used));
-        size_t next = 0;
+        size_t room = registry->count * ID_KINDS + key->claim_count + 1;
 
-        if (!used)
+        for (size_t kind = 0; kind < ID_KINDS; kind++)
+                room += taken->of[kind].count;
+        *busy = (struct stretches){.list = calloc(room, sizeof(*busy->list))};
+        if (!busy->list)
                 return error_set(error, ENOMEM, "assigning ids");
-        for (size_t i = 0; i < registry->count; i++)
-                used[i] = registry->entries[i].id;
-        qsort(used, registry->count, sizeof(*used), compare_ids);
+        for (unsigned kind = 0; kind < ID_KINDS; kind++) {
+                const struct id_owners *owners = &taken->of[kind];
 
-        *ret_found = false;
-        for (uint32_t i = 0; i < range->count; i++) {
-                uint32_t id = range->first + i;
-                char name[128];
-                int r;
-
-                while (next < registry->count && used[next] < id)
-                        next++;
-                if (next < registry->count && used[next] == id)
-                        continue;
-                /* 0 is root's, and all ones means "leave it" to setuid(2). */
-                if (id == 0 || id == UINT32_MAX)
-                        continue;
-                r = id_known(id, range->first_group + i, name, sizeof(name), error);
-                if (r < 0)
-                        return r;
-                if (name[0])
-                        continue;
-                *ret_found = true;
-                *ret_id = id;
-                return 0;
+                for (size_t i = 0; i < registry->count; i++)
+                        add_stretch(busy, ranges, kind, registry->entries[i].first[kind],
+                                    registry->entries[i].count);
+                for (size_t i = 0; i < owners->count; i++)
+                        add_stretch(busy, ranges, kind, owners->list[i].first,
+                                    owners->list[i].count);
         }
+        for (size_t i = 0; i < key->claim_count; i++)
+                add_stretch(busy, ranges, key->claims[i].kind, key->claims[i].first,
+                            key->claims[i].count);
+        qsort(busy->list, busy->count, sizeof(*busy->list), compare_stretches);
         return 0;
 }
+
+/* Whether the application's own ids in this range are somebody's whom no list has. */
+static int is_known(const struct id_ranges *ranges, const uint32_t first[ID_KINDS], char *ret_text,
+                    struct error *error)
+{
+        int r = 0;
+
+        ret_text[0] = '\0';
+        for (unsigned kind = 0; r == 0 && !ret_text[0] && kind < ID_KINDS; kind++)
+                r = id_owner_known(kind, first[kind] + ranges->own[kind], ret_text, error);
+        return r;
+}
+
+static int find_free(const struct id_registry *registry, const struct id_ranges *ranges,
+                     const struct id_key *key, const struct id_taken *taken, bool *ret_found,
+                     uint32_t ret_first[ID_KINDS], struct error *error)
+{
+        struct stretches busy;
+        cleanup_free struct stretch *list = NULL;
+        uint64_t at = 0;
+        size_t i = 0;
+        int r = make_stretches(registry, ranges, key, taken, &busy, error);
+
+        list = busy.list;
+        *ret_found = false;
+        while (r == 0 && at < ranges->count) {
+                uint64_t start = at * ranges->size, end = start + ranges->size;
+                char text[64];
+
+                if (i < busy.count && list[i].start < end) {
+                        /* What ended earlier is in nobody's way any more. */
+                        if (list[i].end > start)
+                                at = (list[i].end + ranges->size - 1) / ranges->size;
+                        i++;
+                        continue;
+                }
+                for (size_t kind = 0; kind < ID_KINDS; kind++)
+                        ret_first[kind] = (uint32_t)(ranges->first[kind] + start);
+                r = is_known(ranges, ret_first, text, error);
+                *ret_found = r == 0 && !text[0];
+                if (*ret_found)
+                        break;
+                at++;
+        }
+        return r;
+}
+
+/* --- forgetting ---------------------------------------------------------------------------- */
 
 /* Whether the entry's application has ceased to exist, as far as anybody can tell from here. */
 static bool is_gone(const struct id_entry *entry, const struct id_key *key)
@@ -139,64 +170,150 @@ static bool reclaim(struct id_registry *registry, const struct id_key *key)
         return registry->count < before;
 }
 
-/* An account that was made after the id had been given away would share the application's files. */
-static int check_still_private(const struct id_registry *registry, const struct id_range *range,
-                               const struct id_entry *entry, struct error *error)
-{
-        char name[128];
-        int r = id_known(entry->id, range->first_group + (entry->id - range->first), name,
-                         sizeof(name), error);
+/* --- assigning ----------------------------------------------------------------------------- */
 
-        if (r < 0 || !name[0])
+/* An account that was made after the ids had been given away would share the application's files. */
+static int check_still_private(const struct id_registry *registry, const struct id_ranges *ranges,
+                               const struct id_taken *taken, const struct id_entry *entry,
+                               struct error *error)
+{
+        char text[64] = "";
+        int r = 0;
+
+        for (unsigned kind = 0; !text[0] && kind < ID_KINDS; kind++) {
+                const struct id_owner *owner =
+                        id_taken_find(taken, kind, entry->first[kind], entry->count);
+
+                if (owner)
+                        snprintf(text, sizeof(text), "%s", owner->text);
+        }
+        if (!text[0])
+                r = is_known(ranges, entry->first, text, error);
+        if (r < 0 || !text[0])
                 return r;
-        error_say(error, EEXIST, "id %u, which belongs to this application, is now also the %s",
-                  entry->id, name);
+        error_say(error, EEXIST,
+                  "of the ids %u to %u, which belong to this application, some are "
+                  "now also those of %s",
+                  entry->first[ID_USERS], entry->first[ID_USERS] + (entry->count - 1), text);
         return error_remedy(error,
-                            "give that account another id, or remove the application's line from "
-                            "%s/ids and change the owner of the files it has written",
+                            "give them others, or remove the application's line from %s/ids and "
+                            "change the owner of the files it has written",
                             registry->directory);
 }
 
-int id_registry_assign(struct id_registry *registry, const struct id_range *range,
-                       const struct id_key *key, uint32_t *ret_id, struct error *error)
+static int refuse_full(const struct id_registry *registry, const struct id_ranges *ranges,
+                       struct error *error)
+{
+        error_say(error, ENOSPC, "all ids from %u to %llu are taken, in ranges of %u",
+                  ranges->first[ID_USERS],
+                  (unsigned long long)ranges->first[ID_USERS] +
+                          (unsigned long long)ranges->count * ranges->size - 1,
+                  ranges->size);
+        return error_remedy(error,
+                            "let there be more or smaller ranges (settings.id_ranges; without "
+                            "root, /etc/subuid and /etc/subgid), or remove lines of %s/ids whose "
+                            "applications own no files any more",
+                            registry->directory);
+}
+
+int id_registry_assign(struct id_registry *registry, const struct id_ranges *ranges,
+                       const struct id_key *key, const struct id_taken *taken,
+                       uint32_t ret_first[ID_KINDS], struct error *error)
 {
         bool found = false, rewrite = false;
-        uint32_t id = 0;
+        uint32_t first[ID_KINDS] = {0};
+        size_t before;
         int r;
 
-        for (size_t i = registry->count; i-- > 0;) {
+        for (size_t i = 0; i < registry->count; i++) {
                 const struct id_entry *entry = &registry->entries[i];
 
-                if (!same_key(entry, key))
+                if (!same_key(entry, key) || !is_assigned(entry, ranges))
                         continue;
-                if (in_range(range, entry->id)) {
-                        *ret_id = entry->id;
-                        return check_still_private(registry, range, entry, error);
-                }
-                /* The range was changed in the configuration: that is to be obeyed. */
-                forget(registry, i);
-                rewrite = true;
+                memcpy(ret_first, entry->first, sizeof(entry->first));
+                return check_still_private(registry, ranges, taken, entry, error);
         }
-        r = find_free(registry, range, &found, &id, error);
+        r = find_free(registry, ranges, key, taken, &found, first, error);
         if (r == 0 && !found && reclaim(registry, key)) {
                 rewrite = true;
-                r = find_free(registry, range, &found, &id, error);
+                r = find_free(registry, ranges, key, taken, &found, first, error);
         }
         if (r < 0)
                 return r;
-        if (!found) {
-                error_say(error, ENOSPC, "all ids from %u to %u are taken", range->first,
-                          range->first + (range->count - 1));
-                return error_remedy(error,
-                                    "make the range larger (settings.id_ranges; without root, "
-                                    "/etc/subuid and /etc/subgid), or remove lines of %s/ids "
-                                    "whose applications own no files any more",
-                                    registry->directory);
-        }
-        r = id_store_add(registry, id, key->file, key->application, error);
+        if (!found)
+                return refuse_full(registry, ranges, error);
+        before = registry->count;
+        r = id_store_add(registry, first, ranges->size, key->file, key->application, error);
         if (r == 0 && registry->fd >= 0)
-                r = rewrite ? id_store_rewrite(registry, error) : id_store_append(registry, error);
+                r = rewrite ? id_store_rewrite(registry, error)
+                            : id_store_append(registry, before, error);
         if (r == 0)
-                *ret_id = id;
+                memcpy(ret_first, first, sizeof(first));
+        return r;
+}
+
+/* --- claiming ------------------------------------------------------------------------------ */
+
+const struct id_entry *id_registry_other(const struct id_registry *registry,
+                                         const struct id_key *key, enum id_kind kind,
+                                         uint32_t first, uint32_t count)
+{
+        for (size_t i = 0; i < registry->count; i++) {
+                const struct id_entry *entry = &registry->entries[i];
+
+                if (entry->first[kind] && !same_key(entry, key) &&
+                    overlap(entry->first[kind], entry->count, first, count))
+                        return entry;
+        }
+        return NULL;
+}
+
+static bool is_claimed(const struct id_registry *registry, const struct id_key *key,
+                       const struct id_claim *claim)
+{
+        for (size_t i = 0; i < registry->count; i++) {
+                const struct id_entry *entry = &registry->entries[i];
+                uint32_t first = entry->first[claim->kind];
+
+                if (first && same_key(entry, key) && claim->first >= first &&
+                    (uint64_t)claim->first + claim->count <= (uint64_t)first + entry->count)
+                        return true;
+        }
+        return false;
+}
+
+int id_registry_claim(struct id_registry *registry, const struct id_key *key,
+                      const struct id_claim *claims, size_t count, struct error *error)
+{
+        size_t before = registry->count;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < count; i++) {
+                const struct id_claim *claim = &claims[i];
+                const struct id_entry *other =
+                        id_registry_other(registry, key, claim->kind, claim->first, claim->count);
+                uint32_t first[ID_KINDS] = {0};
+
+                if (other) {
+                        error_say(error, EEXIST,
+                                  "among the %s %u to %u are some of application %s of %s, which "
+                                  "has %u to %u",
+                                  claim->kind == ID_USERS ? "users" : "groups", claim->first,
+                                  claim->first + (claim->count - 1), other->application,
+                                  other->file, other->first[claim->kind],
+                                  other->first[claim->kind] + (other->count - 1));
+                        return error_remedy(error,
+                                            "each would have the other's files: choose other ids; "
+                                            "where that application is gone and owns no files any "
+                                            "more, remove its line from %s/ids",
+                                            registry->directory);
+                }
+                first[claim->kind] = claim->first;
+                if (!is_claimed(registry, key, claim))
+                        r = id_store_add(registry, first, claim->count, key->file, key->application,
+                                         error);
+        }
+        if (r == 0 && registry->fd >= 0 && registry->count > before)
+                r = id_store_append(registry, before, error);
         return r;
 }

@@ -15,8 +15,8 @@
 #define FILE_MAX   (64u << 20) /* bytes: far beyond a full default range */
 #define LOCK_TRIES 100
 
-int id_store_add(struct id_registry *registry, uint32_t id, const char *file,
-                 const char *application, struct error *error)
+int id_store_add(struct id_registry *registry, const uint32_t first[ID_KINDS], uint32_t count,
+                 const char *file, const char *application, struct error *error)
 {
         cleanup_free char *own_file = strdup(file), *own_application = strdup(application);
 
@@ -31,8 +31,12 @@ int id_store_add(struct id_registry *registry, uint32_t id, const char *file,
         }
         if (!own_file || !own_application)
                 return error_set(error, ENOMEM, "remembering ids");
-        registry->entries[registry->count++] =
-                (struct id_entry){id, TAKE_PTR(own_file), TAKE_PTR(own_application)};
+        registry->entries[registry->count++] = (struct id_entry){
+                .first = {first[ID_USERS], first[ID_GROUPS]},
+                .count = count,
+                .file = TAKE_PTR(own_file),
+                .application = TAKE_PTR(own_application),
+        };
         return 0;
 }
 
@@ -73,6 +77,14 @@ static bool unescape(char *text)
         return true;
 }
 
+static void write_first(FILE *stream, uint32_t id)
+{
+        if (id)
+                fprintf(stream, "%u\t", id);
+        else
+                fputs("-\t", stream);
+}
+
 /* The lines of some entries as they stand in the file. The caller frees *ret_text. */
 static int format_lines(const struct id_entry *entries, size_t count, char **ret_text,
                         size_t *ret_size, struct error *error)
@@ -83,7 +95,9 @@ static int format_lines(const struct id_entry *entries, size_t count, char **ret
         if (!stream)
                 return error_set(error, ENOMEM, "writing ids");
         for (size_t i = 0; i < count; i++) {
-                fprintf(stream, "%u\t", entries[i].id);
+                write_first(stream, entries[i].first[ID_USERS]);
+                write_first(stream, entries[i].first[ID_GROUPS]);
+                fprintf(stream, "%u\t", entries[i].count);
                 write_escaped(stream, entries[i].file);
                 fputc('\t', stream);
                 write_escaped(stream, entries[i].application);
@@ -103,11 +117,11 @@ static int write_failed(const struct id_registry *registry, int code, struct err
                             "there, or name another settings.state_directory");
 }
 
-int id_store_append(struct id_registry *registry, struct error *error)
+int id_store_append(struct id_registry *registry, size_t from, struct error *error)
 {
         cleanup_free char *text = NULL;
         size_t size;
-        int r = format_lines(registry->entries + registry->count - 1, 1, &text, &size, error);
+        int r = format_lines(registry->entries + from, registry->count - from, &text, &size, error);
 
         if (r < 0)
                 return r;
@@ -155,50 +169,113 @@ int id_store_rewrite(struct id_registry *registry, struct error *error)
         return 0;
 }
 
-static int parse_line(struct id_registry *registry, char *line, struct error *error)
+/* A number of the file's, from 1 on, or "-" where there may be none. */
+static bool parse_number(const char *text, bool none, uint32_t *ret_number)
 {
-        char *rest = line, *end;
-        const char *number = strsep(&rest, "\t");
-        char *file = strsep(&rest, "\t");
-        unsigned long id;
+        unsigned long number;
+        char *end;
 
+        *ret_number = 0;
+        if (none && text && strcmp(text, "-") == 0)
+                return true;
+        if (!text || *text < '1' || *text > '9')
+                return false;
         errno = 0;
-        id = strtoul(number, &end, 10);
-        if (*number < '1' || *number > '9' || *end || errno || id >= UINT32_MAX)
-                return error_say(error, EINVAL, "it does not start with an id and a tab");
-        if (!rest || strchr(rest, '\t') || !unescape(file) || file[0] != '/' || !unescape(rest))
-                return error_say(error, EINVAL, "an id, a path and an application were expected");
-        return id_store_add(registry, (uint32_t)id, file, rest, error);
+        number = strtoul(text, &end, 10);
+        *ret_number = (uint32_t)number;
+        return errno == 0 && *end == '\0' && number < UINT32_MAX;
 }
 
-static int compare_entries(const void *a, const void *b)
+static int parse_line(struct id_registry *registry, char *line, struct error *error)
 {
-        const struct id_entry *const *left = a, *const *right = b;
+        uint32_t first[ID_KINDS], count;
+        char *rest = line, *file;
 
-        if ((*left)->id != (*right)->id)
-                return (*left)->id > (*right)->id ? 1 : -1;
-        return (*left > *right) - (*left < *right);
+        for (size_t kind = 0; kind < ID_KINDS; kind++)
+                if (!parse_number(strsep(&rest, "\t"), true, &first[kind]))
+                        return error_say(error, EINVAL,
+                                         "it does not start with two ids, or \"-\", and tabs");
+        if (!parse_number(strsep(&rest, "\t"), false, &count) ||
+            (!first[ID_USERS] && !first[ID_GROUPS]) || count > UINT32_MAX - first[ID_USERS] ||
+            count > UINT32_MAX - first[ID_GROUPS])
+                return error_say(error, EINVAL, "its number of ids makes no sense");
+        file = strsep(&rest, "\t");
+        if (!rest || strchr(rest, '\t') || !unescape(file) || file[0] != '/' || !unescape(rest))
+                return error_say(error, EINVAL,
+                                 "a path and an application were expected behind "
+                                 "the ids");
+        return id_store_add(registry, first, count, file, rest, error);
+}
+
+/* An entry by one kind of its ids. */
+struct held {
+        uint32_t first;
+        const struct id_entry *entry;
+};
+
+static int compare_held(const void *a, const void *b)
+{
+        const struct held *left = a, *right = b;
+
+        if (left->first != right->first)
+                return left->first > right->first ? 1 : -1;
+        return (left->entry > right->entry) - (left->entry < right->entry);
+}
+
+static bool same_application(const struct id_entry *a, const struct id_entry *b)
+{
+        return strcmp(a->file, b->file) == 0 && strcmp(a->application, b->application) == 0;
 }
 
 /* Each entry is a line, so an entry's place is its line's number less one. */
+static int refuse_twice(const struct id_registry *registry, const struct id_entry *a,
+                        const struct id_entry *b, uint32_t id, struct error *error)
+{
+        const struct id_entry *earlier = a < b ? a : b, *later = a < b ? b : a;
+
+        return error_say(error, EINVAL,
+                         "%s/" FILE_NAME " line %td: id %u has an owner already, in line %td",
+                         registry->directory, later - registry->entries + 1, id,
+                         earlier - registry->entries + 1);
+}
+
+/* By their first ids, it is enough to compare each with the one before it that reaches farthest: of two that
+ * are not the same application's, both would have the id in question. */
+static int check_kind(const struct id_registry *registry, enum id_kind kind, struct held *held,
+                      struct error *error)
+{
+        const struct id_entry *farthest = NULL;
+        size_t count = 0;
+
+        for (size_t i = 0; i < registry->count; i++)
+                if (registry->entries[i].first[kind])
+                        held[count++] = (struct held){registry->entries[i].first[kind],
+                                                      &registry->entries[i]};
+        qsort(held, count, sizeof(*held), compare_held);
+        for (size_t i = 0; i < count; i++) {
+                const struct id_entry *entry = held[i].entry;
+                uint32_t first = held[i].first;
+
+                if (farthest && first - farthest->first[kind] < farthest->count &&
+                    !same_application(farthest, entry))
+                        return refuse_twice(registry, farthest, entry, first, error);
+                if (!farthest || (uint64_t)first + entry->count >
+                                         (uint64_t)farthest->first[kind] + farthest->count)
+                        farthest = entry;
+        }
+        return 0;
+}
+
 static int check_unique(const struct id_registry *registry, struct error *error)
 {
-        cleanup_free const struct id_entry **sorted = calloc(registry->count + 1, sizeof(*sorted));
+        cleanup_free struct held *held = calloc(registry->count + 1, sizeof(*held));
+        int r = 0;
 
-        if (!sorted)
+        if (!held)
                 return error_set(error, ENOMEM, "reading ids");
-        for (size_t i = 0; i < registry->count; i++)
-                sorted[i] = &registry->entries[i];
-        qsort(sorted, registry->count, sizeof(*sorted), compare_entries);
-        for (size_t i = 1; i < registry->count; i++)
-                if (sorted[i - 1]->id == sorted[i]->id)
-                        return error_say(error, EINVAL,
-                                         "%s/" FILE_NAME
-                                         " line %td: id %u has an owner already, in "
-                                         "line %td",
-                                         registry->directory, sorted[i] - registry->entries + 1,
-                                         sorted[i]->id, sorted[i - 1] - registry->entries + 1);
-        return 0;
+        for (unsigned kind = 0; r == 0 && kind < ID_KINDS; kind++)
+                r = check_kind(registry, kind, held, error);
+        return r;
 }
 
 static int distrust(struct error *error)

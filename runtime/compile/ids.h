@@ -1,9 +1,11 @@
 /* Which host ids an application runs as.
  *
- * Root gives each application one id of settings.id_range, remembered in STATE_DIRECTORY/ids so that it is
- * the same at every start and never another one's: the key is the configuration's real path and the
- * application's name. An unprivileged user gives ids of its subuid(5) range by newuidmap where there is
- * one, else its own id, the only one it has.
+ * Root gives each application a range of its own from settings.id_ranges, remembered in STATE_DIRECTORY/ids so
+ * that it is the same at every start and never another one's: the key is the configuration's real path and
+ * the application's name. An unprivileged user gives a share of its subuid(5) range by newuidmap, where
+ * there is one, else its own id, the only one it has. Where the configuration has maps of its own, they are
+ * taken as they are, once it is certain that we may give those ids away and that no other application has
+ * them.
  */
 #pragma once
 

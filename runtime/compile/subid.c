@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "runtime/compile/subid_service.h"
 
 #define SUBID_FILE_MAX (8u << 20) /* bytes */
 #define ID_END         UINT32_MAX /* (uid_t)-1 is no id: setuid(2) takes it as "leave alone" */
@@ -37,7 +39,8 @@ static bool is_user(const char *owner, const char *name, uid_t uid)
         return parse_id(owner, &number) && number == uid;
 }
 
-static bool parse_grant(char *line, const char *name, uid_t uid, struct subid_range *ret_range)
+/* A line's owner and range. False for what is no grant, or one of ids that nobody gets. */
+static bool parse_grant(char *line, const char **ret_owner, struct subid_range *ret_range)
 {
         char *rest = line;
         const char *owner = strsep(&rest, ":");
@@ -45,59 +48,143 @@ static bool parse_grant(char *line, const char *name, uid_t uid, struct subid_ra
         const char *count_text = rest;
         uint64_t first, count;
 
-        if (!first_text || !count_text || !is_user(owner, name, uid) ||
-            !parse_id(first_text, &first) || !parse_id(count_text, &count))
+        if (!first_text || !count_text || !parse_id(first_text, &first) ||
+            !parse_id(count_text, &count))
                 return false;
-        if (first == 0 || first >= ID_END)
+        if (first == 0 || first >= ID_END || count == 0)
                 return false;
         if (count > ID_END - first)
                 count = ID_END - first;
+        *ret_owner = owner;
         *ret_range = (struct subid_range){(uint32_t)first, (uint32_t)count};
         return true;
 }
 
-int subid_find(const char *file, const char *name, uid_t uid, struct subid_range *ret_range,
-               struct error *error)
+static int read_file(const char *file, char **ret_text, struct error *error)
 {
         cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
-        struct subid_range largest = {0, 0};
-        cleanup_free char *text = NULL;
-        char *rest;
-        const size_t limit = SUBID_FILE_MAX;
         size_t size;
         int r;
 
-        if (fd < 0 && errno != ENOENT)
+        *ret_text = NULL;
+        if (fd < 0 && errno == ENOENT)
+                return 0;
+        if (fd < 0)
                 return error_set(error, errno, "open of %s", file);
-        if (fd >= 0) {
-                r = fd_read_file(fd, limit, &text, &size);
-                if (r < 0)
-                        return error_set(error, -r, "reading %s", file);
-        }
-        rest = text;
-        while (rest) {
-                struct subid_range range;
+        r = fd_read_file(fd, SUBID_FILE_MAX, ret_text, &size);
+        return r < 0 ? error_set(error, -r, "reading %s", file) : 0;
+}
 
-                if (parse_grant(strsep(&rest, "\n"), name, uid, &range) &&
-                    range.count > largest.count)
-                        largest = range;
+int subid_grants_add(struct subid_grants *grants, struct subid_range range, struct error *error)
+{
+        if (grants->count == grants->room) {
+                size_t room = grants->room ? grants->room * 2 : 8;
+                struct subid_range *grown = reallocarray(grants->list, room, sizeof(*grown));
+
+                if (!grown)
+                        return error_set(error, ENOMEM, "listing subordinate ids");
+                grants->list = grown;
+                grants->room = room;
         }
-        *ret_range = largest;
+        grants->list[grants->count++] = range;
         return 0;
 }
 
-/* One line of a map, "INSIDE OUTSIDE COUNT" padded with spaces: how far beyond `id` it reaches; 0 when it
- * does not contain it. */
+void subid_grants_finish(struct subid_grants *grants)
+{
+        free(grants->list);
+        *grants = (struct subid_grants){.count = 0};
+}
+
+int subid_find(const char *file, const char *name, uid_t uid, struct subid_grants *grants,
+               struct error *error)
+{
+        cleanup_free char *text = NULL;
+        char *rest;
+        int r = read_file(file, &text, error);
+
+        *grants = (struct subid_grants){.count = 0};
+        rest = text;
+        while (r == 0 && rest) {
+                struct subid_range range;
+                const char *owner;
+
+                if (parse_grant(strsep(&rest, "\n"), &owner, &range) && is_user(owner, name, uid))
+                        r = subid_grants_add(grants, range, error);
+        }
+        return r;
+}
+
+int subid_all(const char *file, enum id_kind kind, struct id_owners *owners, struct error *error)
+{
+        cleanup_free char *text = NULL;
+        char *rest;
+        int r = read_file(file, &text, error);
+
+        rest = text;
+        while (r == 0 && rest) {
+                struct subid_range range;
+                const char *owner;
+                char words[64];
+
+                if (!parse_grant(strsep(&rest, "\n"), &owner, &range))
+                        continue;
+                snprintf(words, sizeof(words), "the subordinate %s of %s",
+                         kind == ID_USERS ? "users" : "groups", owner);
+                r = id_owners_add(owners, range.first, range.count, words, error);
+        }
+        return r;
+}
+
+struct subid_range subid_largest(const struct subid_grants *grants)
+{
+        struct subid_range largest = {0, 0};
+
+        for (size_t i = 0; i < grants->count; i++)
+                if (grants->list[i].count > largest.count)
+                        largest = grants->list[i];
+        return largest;
+}
+
+bool subid_covers(const struct subid_grants *grants, uint32_t first, uint32_t count)
+{
+        uint64_t at = first, end = (uint64_t)first + count;
+        bool moved = true;
+
+        while (at < end && moved) {
+                moved = false;
+                for (size_t i = 0; i < grants->count; i++) {
+                        const struct subid_range *range = &grants->list[i];
+
+                        if (at < range->first || at >= (uint64_t)range->first + range->count)
+                                continue;
+                        at = (uint64_t)range->first + range->count;
+                        moved = true;
+                }
+        }
+        return at >= end;
+}
+
+/* One line of a map, "INSIDE OUTSIDE COUNT" padded with spaces. */
+static bool parse_extent(const char *line, uint64_t numbers[3])
+{
+        char *end;
+
+        for (size_t i = 0; i < 3; i++, line = end) {
+                numbers[i] = strtoull(line, &end, 10);
+                if (end == line)
+                        return false;
+        }
+        return true;
+}
+
+/* How far beyond `id` a line reaches; 0 when it does not contain it. */
 static uint64_t reach(const char *line, uint64_t id)
 {
         uint64_t numbers[3];
-        char *end;
 
-        for (size_t i = 0; i < ARRAY_SIZE(numbers); i++, line = end) {
-                numbers[i] = strtoull(line, &end, 10);
-                if (end == line)
-                        return 0;
-        }
+        if (!parse_extent(line, numbers))
+                return 0;
         return id >= numbers[0] && id - numbers[0] < numbers[2] ? numbers[0] + numbers[2] : 0;
 }
 
@@ -125,6 +212,21 @@ int subid_mapped(const char *map, uint32_t first, uint32_t count, bool *ret_mapp
                 }
         }
         *ret_mapped = at >= end;
+        return 0;
+}
+
+int subid_root(const char *map, int64_t *ret_id, struct error *error)
+{
+        cleanup_file FILE *file = fopen(map, "re");
+        uint64_t numbers[3];
+        char line[128];
+
+        if (!file)
+                return error_set(error, errno, "open of %s", map);
+        *ret_id = -1;
+        while (*ret_id < 0 && fgets(line, sizeof(line), file))
+                if (parse_extent(line, numbers) && numbers[1] == 0)
+                        *ret_id = (int64_t)numbers[0];
         return 0;
 }
 

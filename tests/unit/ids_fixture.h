@@ -71,7 +71,10 @@ static inline void fixture_init(struct fixture *fixture)
         }
         fixture->config = (struct config){
                 .file = fixture->file,
-                .settings = {.id_first = FIRST, .id_count = 4, .state_directory = fixture->state},
+                .settings = {.id_first = FIRST,
+                             .id_count = 4,
+                             .id_size = 10,
+                             .state_directory = fixture->state},
                 .applications = fixture->applications,
                 .application_count = ARRAY_SIZE(fixture->applications),
         };
