@@ -15,8 +15,10 @@
 static const struct {
         const char *name, *remedy;
 } causes[CAUSES] = {
-        [CAUSE_UNKNOWN] = {"unknown", "look at the kernel's log (dmesg) and the security modules' "
-                                      "(ausearch, journalctl -k) for who refused it"},
+        [CAUSE_UNKNOWN] = {"unknown",
+                           "a seccomp filter around clade, or a security module: look at "
+                           "the kernel's log (dmesg, journalctl -k, ausearch) for who "
+                           "refused it"},
         [CAUSE_USERNS_LIMIT] = {"namespace-limit",
                                 "a limit on namespaces is reached, or is zero: look at "
                                 "/proc/sys/user/max_*_namespaces, and raise it (sysctl "

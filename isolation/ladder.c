@@ -372,6 +372,15 @@ static unsigned wanted_at_first(const struct ladder_request *request, struct lad
         return wanted | BIT(LADDER_IDS);
 }
 
+static unsigned give_up(struct ladder *ladder, unsigned wanted, const struct verdict *verdict,
+                        const struct ladder_request *request)
+{
+        for (unsigned i = 0; i < LADDER_FEATURES; i++)
+                if (wanted & BIT(i))
+                        missing(ladder, (enum ladder_feature)i, verdict, request);
+        return 0;
+}
+
 /* User 0 gets no application of its own id: without others there is nothing to try. */
 static bool impossible(const struct ladder_request *request, unsigned wanted)
 {
@@ -406,6 +415,11 @@ int ladder_probe(const struct ladder_request *request, struct ladder *ladder, st
                 if (verdict.step == 0)
                         break;
                 feature = feature_of(verdict.step, wanted);
+                if (!(wanted & BIT(feature))) {
+                        /* Not even a child without anything comes through. */
+                        wanted = give_up(ladder, wanted, &verdict, request);
+                        break;
+                }
                 missing(ladder, feature, &verdict, request);
                 if (feature == LADDER_ROOT) /* it was not about /proc */
                         ladder->findings[LADDER_PROC].state = LADDER_UNTRIED;

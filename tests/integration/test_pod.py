@@ -164,9 +164,11 @@ def outcomes(process, timeout):
             raise AssertionError(line)
         elif event["event"] == "output":
             name, _, outcome = event["text"].rpartition(" ")
-            if name == "done":
-                return said, ready
             said[name] = outcome
+        # What it says and what is said of it come over different ways.
+        if ready and "done" in said:
+            said.pop("done")
+            return said, ready
     raise AssertionError(f"it ended: {said}, {process.wait(timeout)}")
 
 
