@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "runtime/compile/compilation.h"
 #include "runtime/compile/ids.h"
 
@@ -33,6 +34,48 @@ static int refuse(const struct compilation *compilation, enum ladder_level found
                         isolation->minimum_named ? "/minimum" : "");
 }
 
+/* What is left out because nobody gets less confined by it; said all the same. */
+static void notice_left_out(const struct compilation *compilation)
+{
+        const struct config_isolation *isolation = &compilation->application->isolation;
+        const struct {
+                bool configured;
+                const char *key;
+        } rows[] = {
+                {isolation->hostname, "hostname"},
+                {isolation->time_offsets.given, "time_offsets"},
+                {isolation->network == CONFIG_NETWORK_LOOPBACK, "network \"loopback\""},
+        };
+        char text[128];
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                if (!rows[i].configured)
+                        continue;
+                snprintf(text, sizeof(text),
+                         "at the level \"%s\" there is no isolation.%s, which "
+                         "needs a namespace",
+                         ladder_level_name(compilation->level), rows[i].key);
+                compile_notice(compilation, text);
+        }
+}
+
+/* Capabilities are wanted by somebody who cannot do without; and there is no user namespace to have them in. */
+static int refuse_capabilities(const struct compilation *compilation, struct error *error)
+{
+        const struct config_capabilities *capabilities =
+                &compilation->application->isolation.capabilities;
+
+        if (!capabilities->ambient && !capabilities->inheritable)
+                return 0;
+        error_say(error, EPERM,
+                  "at the level \"%s\" an application has no user namespace of its own, and so no "
+                  "capabilities",
+                  ladder_level_name(compilation->level));
+        error_remedy(error, "remove them, or have a level with namespaces (clade doctor says what "
+                            "this host lacks; isolation.minimum and maximum)");
+        return error_at(error, compilation, "/isolation/capabilities");
+}
+
 /* What only namespaces can give. A network of one's own becomes none at all. */
 static void do_without_namespaces(struct config_isolation *isolation)
 {
@@ -40,7 +83,6 @@ static void do_without_namespaces(struct config_isolation *isolation)
         isolation->uid_map.given = isolation->gid_map.given = false;
         isolation->hostname = NULL;
         isolation->time_offsets.given = false;
-        isolation->capabilities = (struct config_capabilities){0};
         if (isolation->network == CONFIG_NETWORK_LOOPBACK)
                 isolation->network = CONFIG_NETWORK_NONE;
 }
@@ -57,6 +99,9 @@ int level_choose(struct compilation *compilation, struct error *error)
         compilation->level = level < isolation->maximum ? level : isolation->maximum;
         if (compilation->level > LADDER_CONFINE || !isolation->namespaces)
                 return 0;
+        if (refuse_capabilities(compilation, error) < 0)
+                return -error->code;
+        notice_left_out(compilation);
         compilation->limited = *compilation->application;
         compilation->application = &compilation->limited;
         compilation->host_paths = isolation->rootfs != NULL;

@@ -257,6 +257,9 @@ def test_what_cannot_be_is_refused_beforehand(place):
         {"type": "RLIMIT_NPROC", "soft": 100, "hard": 10 ** 15}]})
     assert "processor 8191 is not there" in refusal(place, limits={"cpus": "8191"})
     assert "the clock would show" in refusal(place, {"time_offsets": {"boottime": -2 ** 31}})
+    confine = {"maximum": "confine", "minimum": "confine"}
+    assert "no user namespace of its own, and so no capabilities" in refusal(
+        place, {**confine, "capabilities": "^cap_net_bind_service"})
     if not place.root:
         assert "below clade's own" in refusal(place, limits={"nice": -20})
         assert "below clade's own" in refusal(place, limits={"oom_score_adj": -1000})
