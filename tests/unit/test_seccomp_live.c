@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <asm/byteorder.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -15,6 +16,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -117,16 +119,16 @@ static int attempt_all(void)
         return wrong;
 }
 
-/* Forks a child under all three filters, has it run `body`, and returns its wait status. */
-static int under_filters(int (*body)(void))
+/* Forks a child under all three filters of a request, has it run `body`, and returns its wait status. */
+static int under(struct seccomp_request request, int (*body)(void))
 {
         struct seccomp_profile profile = profile_own("default");
-        const struct seccomp_request request = {.profile = &profile, .own_network = true};
         struct plan_filter filters[3];
         struct error error = ERROR_INIT;
         int status;
         pid_t pid;
 
+        request.profile = &profile;
         cr_assert_eq(seccomp_compile_profile(&profile, 0, &filters[0], &error), 0, "%s",
                      error.text);
         cr_assert_eq(seccomp_compile_guards(&request, &filters[1], &error), 0, "%s", error.text);
@@ -149,12 +151,68 @@ static int under_filters(int (*body)(void))
         return status;
 }
 
+static int under_filters(int (*body)(void))
+{
+        return under((struct seccomp_request){.own_network = true}, body);
+}
+
 Test(seccomp_live, answers_of_the_kernel)
 {
         int status = under_filters(attempt_all);
 
         cr_assert(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
         cr_expect_eq(WEXITSTATUS(status), 0, "%d went wrong", WEXITSTATUS(status));
+}
+
+/* What stands in for PR_SET_MDWE on kernels before 6.3: code is still loaded from files. */
+static int written_and_executed(void)
+{
+        void *both = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        int wrong = both != MAP_FAILED || errno != EACCES;
+        void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        pthread_t other;
+
+        wrong += page == MAP_FAILED;
+        wrong += mprotect(page, 4096, PROT_READ | PROT_EXEC) == 0 || errno != EACCES;
+        wrong += mprotect(page, 4096, PROT_READ) != 0;
+        wrong += dlopen("libresolv.so.2", RTLD_NOW) == NULL;
+        if (pthread_create(&other, NULL, thread, NULL) != 0 || pthread_join(other, NULL) != 0)
+                wrong++;
+        return wrong;
+}
+
+Test(seccomp_live, a_filter_keeps_memory_from_being_executed)
+{
+        int status =
+                under((struct seccomp_request){.deny_write_execute = true}, written_and_executed);
+
+        cr_assert(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
+        cr_expect_eq(WEXITSTATUS(status), 0, "%d went wrong", WEXITSTATUS(status));
+}
+
+static int serve_only(void)
+{
+        static char *const arguments[] = {(char *)"/bin/true", NULL};
+        pthread_t other;
+        int wrong = fork() >= 0 || errno != EPERM;
+
+        wrong += socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || errno != EPERM;
+        wrong += execve("/bin/true", arguments, arguments + 1) == 0 || errno != EPERM;
+        wrong += syscall(1000) >= 0 || errno != ENOSYS;
+        if (pthread_create(&other, NULL, thread, NULL) != 0 || pthread_join(other, NULL) != 0)
+                wrong++;
+        return wrong;
+}
+
+Test(seccomp_live, strict)
+{
+        struct seccomp_profile strict = profile_own("strict");
+        int status = under((struct seccomp_request){.worker = &strict}, serve_only);
+
+        cr_assert(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
+        cr_expect_eq(WEXITSTATUS(status), 0, "%d went wrong", WEXITSTATUS(status));
+        seccomp_profile_finish(&strict);
 }
 
 union address {
