@@ -21,7 +21,9 @@
 #include "base/signals.h"
 #include "isolation/birthplace.h"
 #include "isolation/clocks.h"
+#include "isolation/counts.h"
 #include "isolation/idmap.h"
+#include "isolation/mount_owners.h"
 #include "isolation/refusal.h"
 #include "isolation/scheduling.h"
 #include "isolation/sources.h"
@@ -117,7 +119,8 @@ static enum isolation_step_id child_steps(struct child *child, struct error *err
         if (fd_read_full(child->go, &byte, 1) != 1)
                 _exit(STEP_ID_MAPS);
         if (birthplace_apply(clone->plan, error) < 0 ||
-            clocks_apply(&clone->plan->clocks, error) < 0)
+            clocks_apply(&clone->plan->clocks, error) < 0 ||
+            counts_apply(&clone->plan->counts, error) < 0)
                 return STEP_NAMESPACES;
         if (!clone->plan->privileged && sources_open(clone->plan, child->trees, error) < 0)
                 return STEP_SOURCES;
@@ -267,9 +270,12 @@ int isolation_clone(const struct isolation_clone *clone, pid_t *ret_pid, int *re
 static void describe_sources(const struct plan *plan, const struct isolation_report *report)
 {
         report_step(report, "sources");
-        for (size_t i = 0; i < plan->source_count; i++)
+        for (size_t i = 0; i < plan->source_count; i++) {
                 report_call(report, "open_tree", "\"%s\", OPEN_TREE_CLONE|AT_RECURSIVE",
                             plan->sources[i].path);
+                if (plan->sources[i].owner_map != PLAN_OWNERS_KEPT)
+                        mount_owners_describe(&plan->sources[i], &plan->identity, report);
+        }
 }
 
 void clone_describe(const struct plan *plan, const struct isolation_report *report)
@@ -290,6 +296,7 @@ void clone_describe(const struct plan *plan, const struct isolation_report *repo
         idmap_describe(identity, report);
         birthplace_describe(plan, report);
         clocks_describe(&plan->clocks, report);
+        counts_describe(&plan->counts, report);
         if (!plan->privileged)
                 describe_sources(plan, report);
         report_step(report, "identity");

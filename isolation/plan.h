@@ -166,6 +166,12 @@ struct plan_clocks {
         uint64_t monotonic, boottime; /* int64_t, seconds */
 };
 
+/* Limits of the application's user namespace (isolation/counts.h). The clone sets them: nothing crosses the exec. */
+struct plan_counts {
+        bool set;
+        uint64_t inotify_instances, inotify_watches;
+};
+
 /* Of one block device, in a second; PLAN_UNLIMITED where there is none. */
 struct plan_io {
         uint32_t major, minor;
@@ -197,6 +203,7 @@ struct plan {
         bool deny_write_execute; /* by the kernel's own means (PR_SET_MDWE) */
         bool undumpable;         /* where nothing else keeps workers from each other's memory */
         struct plan_clocks clocks;
+        struct plan_counts counts;
         struct plan_scheduling scheduling;
         struct plan_capabilities capabilities;
 

@@ -43,6 +43,7 @@ int compile_covers(struct compilation *compilation, struct error *error);
 
 /* limits.c: resource limits, never above those that we have. */
 int compile_limits(struct compilation *compilation, struct error *error);
+void compile_counts(struct compilation *compilation);
 
 /* cgroup.c: what control groups hold. limits.tasks is left to limits.c where there are none and it can. */
 int compile_cgroup(struct compilation *compilation, struct error *error);

@@ -212,6 +212,8 @@ static int compile_in_order(struct compilation *compilation, struct error *error
         if (r == 0)
                 r = compile_limits(compilation, error);
         if (r == 0)
+                compile_counts(compilation);
+        if (r == 0)
                 r = compile_scheduling(compilation, error);
         if (r == 0)
                 r = compile_landlock(compilation, landlock_abi(), error);

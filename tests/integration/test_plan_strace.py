@@ -97,7 +97,8 @@ class Seen:
 
     def openat(self, arguments, result):
         name = strings(arguments)[0]
-        if re.fullmatch(r"/proc/(\d+|self)/(uid_map|gid_map|setgroups|oom_score_adj|timens_offsets)", name):
+        if re.fullmatch(r"/proc/(\d+|self)/(uid_map|gid_map|setgroups|oom_score_adj|timens_offsets)"
+                        r"|/proc/sys/user/max_inotify_\w+", name):
             self.files[result] = name.rsplit("/", 1)[1]
         return None
 
