@@ -27,6 +27,8 @@ Test(paths, by_place)
                 cr_assert_eq(paths_for(rows[i].self, &paths, &error), 0, "%s", error.text);
                 cr_expect_str_eq(paths.templates, rows[i].built ? SOURCE_ROOT "/rootfs-templates"
                                                                 : TEMPLATE_DIRECTORY);
+                cr_expect_str_eq(paths.profiles, rows[i].built ? SOURCE_ROOT "/seccomp-profiles"
+                                                               : PROFILE_DIRECTORY);
                 cr_expect_eq(strncmp(paths.prototype, BUILD_ROOT "/", strlen(BUILD_ROOT "/")) == 0,
                              rows[i].built, "%s", paths.prototype);
                 paths_finish(&paths);
@@ -40,6 +42,7 @@ Test(paths, ours_are_there)
 
         cr_assert_eq(paths_find(&paths, &error), 0, "%s", error.text);
         cr_expect_eq(access(paths.templates, R_OK | X_OK), 0, "%s", paths.templates);
+        cr_expect_eq(access(paths.profiles, R_OK | X_OK), 0, "%s", paths.profiles);
         cr_expect_eq(paths.prototype[0], '/');
         paths_finish(&paths);
 }

@@ -109,6 +109,12 @@ Test(seccomp_cache, everything_that_matters_is_in_the_key)
         cr_expect_not(ask());
         request.deny_write_execute = true;
         cr_expect_not(ask());
+        request.fixed_cpus = true;
+        cr_expect_not(ask());
+        request.no_network_sockets = true;
+        cr_expect_not(ask());
+        request.no_unix_sockets = true;
+        cr_expect_not(ask());
         request.worker = &strict;
         cr_expect_not(ask());
         request.capabilities = 1u << 21;
