@@ -121,8 +121,8 @@ static json_t *describe_filter(const struct plan_filter *filter)
                 json_array_append_new(lines, json_stringn(at, length));
                 at += length + (at[length] == '\n');
         }
-        return json_pack("{s:s, s:I, s:o}", "name", filter->name, "instructions",
-                         (json_int_t)filter->length, "text", lines);
+        return json_pack("{s:s, s:I, s:o}", "name", filter->name ? filter->name : "none",
+                         "instructions", (json_int_t)filter->length, "text", lines);
 }
 
 static json_t *describe_filters(const struct plan *plan)

@@ -74,7 +74,7 @@ static int resolve(struct compilation *compilation, const char *path, char *ret_
         struct stat st;
         int r;
 
-        if (!compilation->plan->root) {
+        if (!compilation->plan->root || compilation->host_paths) {
                 r = source_look(&compilation->root, path, ret_real, &st, error);
                 if (r == 0)
                         *ret_directory = S_ISDIR(st.st_mode);
