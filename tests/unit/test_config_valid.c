@@ -98,6 +98,9 @@ Test(config_valid, defaults)
         cr_expect_str_eq(a->pointer, "/applications/a");
         cr_expect_eq(a->isolation.namespaces, EVERY_NAMESPACE);
         cr_expect_str_eq(a->isolation.rootfs, "minimal");
+        cr_expect_eq(a->isolation.maximum, LADDER_FULL);
+        cr_expect_eq(a->isolation.minimum, LADDER_USER, "all that is asked for");
+        cr_expect_not(a->isolation.minimum_named);
         cr_expect_eq(a->isolation.mount_count, 0);
         cr_expect_eq(a->isolation.network, CONFIG_NETWORK_NONE);
         cr_expect_not(a->isolation.unix_clients);
@@ -219,6 +222,9 @@ Test(config_valid, isolation)
         cr_expect_eq(isolation->namespaces,
                      EVERY_NAMESPACE & ~(uint64_t)(CLONE_NEWTIME | CLONE_NEWCGROUP));
         cr_expect_str_eq(isolation->rootfs, "host");
+        cr_expect_eq(isolation->maximum, LADDER_USER);
+        cr_expect_eq(isolation->minimum, LADDER_CONFINE);
+        cr_expect(isolation->minimum_named);
         cr_expect_eq(isolation->network, CONFIG_NETWORK_NONE);
         cr_expect(isolation->unix_clients);
         cr_expect_str_eq(isolation->seccomp, "/etc/clade/web.json");

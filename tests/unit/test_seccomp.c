@@ -337,6 +337,42 @@ Test(seccomp, every_family_and_protocol)
                         }
 }
 
+/* Where a socket would be the host's: unix ones at most, and without Landlock's scopes not even those. */
+Test(seccomp, without_a_network_namespace_no_socket_reaches_a_network)
+{
+        struct error error = ERROR_INIT;
+
+        for (unsigned none = 0; none < 2; none++) {
+                const struct seccomp_request request = {
+                        .profile = &profile,
+                        .own_network = true,
+                        .no_network_sockets = true,
+                        .no_unix_sockets = none,
+                };
+                struct plan_filter guards;
+
+                cr_assert_eq(seccomp_compile_guards(&request, &guards, &error), 0, "%s",
+                             error.text);
+                for (size_t h = 0; h < ARRAY_SIZE(high_halves); h++)
+                        for (uint32_t family = 0; family < 256; family++) {
+                                struct seccomp_data data = {
+                                        .nr = SYS_socket,
+                                        .arch = NATIVE,
+                                        .args = {high_halves[h] | family, 1, 0},
+                                };
+                                bool allowed = family == AF_UNIX && !none;
+
+                                cr_expect_eq(bpf_run_stack(&guards, 1, &data),
+                                             allowed ? ALLOW : ERRNO(EAFNOSUPPORT), "socket(%u)",
+                                             family);
+                                data.nr = SYS_socketpair;
+                                if (family == AF_UNIX)
+                                        cr_expect_eq(bpf_run_stack(&guards, 1, &data), ALLOW);
+                        }
+                seccomp_filter_finish(&guards);
+        }
+}
+
 Test(seccomp, every_interface_request)
 {
         for (size_t h = 0; h < ARRAY_SIZE(high_halves); h++)
