@@ -64,7 +64,7 @@ static const struct {
                                 "NoNewPrivileges=no)"},
         [CAUSE_ID_RANGE] = {"id-range",
                             "as root clade needs CAP_SETUID and CAP_SETGID, and ids that its own "
-                            "user namespace maps (settings.id_range)"},
+                            "user namespace maps (settings.id_ranges)"},
         [CAUSE_LANDLOCK_ABSENT] = {"landlock-absent",
                                    "use Linux 5.13 or newer, built with Landlock "
                                    "(CONFIG_SECURITY_LANDLOCK)"},

@@ -21,7 +21,7 @@ enum cause {
         CAUSE_NO_SUBUID,
         CAUSE_NO_HELPER,    /* newuidmap is not there, or not set-uid */
         CAUSE_NO_NEW_PRIVS, /* so newuidmap cannot work */
-        CAUSE_ID_RANGE,     /* settings.id_range is not ours to give */
+        CAUSE_ID_RANGE,     /* settings.id_ranges is not ours to give */
         CAUSE_LANDLOCK_ABSENT,
         CAUSE_LANDLOCK_DISABLED,
         CAUSE_NO_DELEGATION, /* of a control group */

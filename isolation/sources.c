@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/own.h"
+#include "isolation/mount_owners.h"
 
 static int source_changed(const struct plan_source *source, struct error *error)
 {
@@ -48,6 +49,11 @@ int sources_open(const struct plan *plan, int *trees, struct error *error)
                 if (r < 0)
                         return r;
                 trees[i] = r;
+                if (plan->sources[i].owner_map == PLAN_OWNERS_KEPT)
+                        continue;
+                r = mount_owners_set(trees[i], &plan->sources[i], &plan->identity, error);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }

@@ -243,6 +243,72 @@ int ids_assign(const struct ids_request *request, struct plan_identity *ret_iden
         return 0;
 }
 
+/* Whether an id is, or can become, that of another application: assigned or claimed already, claimed by
+ * another one of the same configuration, or among those that are still to be assigned. */
+static bool is_others(const struct work *work, enum id_kind kind, uint32_t id)
+{
+        const struct config *config = work->request->config;
+        const struct id_ranges *ranges = &work->caller.ranges;
+
+        if (id_registry_other(&work->registry, &work->key, kind, id, 1))
+                return true;
+        if (id >= ranges->first[kind] &&
+            id - ranges->first[kind] < (uint64_t)ranges->count * ranges->size)
+                return true;
+        for (size_t i = 0; i < config->application_count; i++) {
+                const struct config_id_map *map = map_of(&config->applications[i], kind);
+
+                for (size_t j = 0; i != work->request->index && j < map->count; j++)
+                        if (id >= map->extents[j].host &&
+                            id - map->extents[j].host < map->extents[j].size &&
+                            !(map->extents[j].size == 1 &&
+                              id_taken_find(&work->taken, kind, id, 1)))
+                                return true;
+        }
+        return false;
+}
+
+static int check_owner(const struct work *work, enum id_kind kind, uint32_t id, struct error *error)
+{
+        const char *what = kind == ID_USERS ? "user" : "group";
+
+        if (id == 0 || id == work->caller.own[kind] || id == work->caller.root[kind]) {
+                error_say(error, EPERM,
+                          "files of %s %u, who is root's or clade's own, cannot be "
+                          "shown as the application's",
+                          what, id);
+                return error_remedy(error, "name another owner: idmap=USER:GROUP");
+        }
+        if (!is_others(work, kind, id))
+                return 0;
+        error_say(error, EPERM,
+                  "files of %s %u cannot be shown as this application's: the id is another "
+                  "application's, or can become one's (settings.id_ranges)",
+                  what, id);
+        return error_remedy(error, "name an owner that is no application's: idmap=USER:GROUP");
+}
+
+int ids_check_owner(const struct ids_request *request, const struct plan_identity *identity,
+                    uint32_t uid, uint32_t gid, struct error *error)
+{
+        struct work work = {.request = request, .registry = {.directory_fd = -1, .fd = -1}};
+        int r = id_caller_find(&work.caller, &request->config->settings, true, false, error);
+
+        if (r == 0)
+                r = id_taken_load(&work.taken, false, error);
+        if (r == 0)
+                r = make_key(&work, error);
+        if (r == 0 && work.caller.power != ID_POWER_NONE)
+                r = id_registry_open(&work.registry, work.caller.state, false, error);
+        /* What is the application's own anyway is shown as it is. */
+        if (r == 0 && uid != plan_host_uid(identity))
+                r = check_owner(&work, ID_USERS, uid, error);
+        if (r == 0 && gid != plan_host_gid(identity))
+                r = check_owner(&work, ID_GROUPS, gid, error);
+        work_finish(&work);
+        return r;
+}
+
 bool ids_are_ours(const struct plan_identity *identity)
 {
         if (identity->method == PLAN_IDS_NONE)

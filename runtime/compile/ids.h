@@ -30,6 +30,11 @@ struct ids_request {
 int ids_assign(const struct ids_request *request, struct plan_identity *ret_identity,
                struct error *error);
 
+/* Whether files that belong to these ids on the host may be shown to the application as its own: never root's or
+ * clade's, and no other application's. */
+int ids_check_owner(const struct ids_request *request, const struct plan_identity *identity,
+                    uint32_t uid, uint32_t gid, struct error *error);
+
 /* Whether the application runs as the very user that clade runs as. */
 bool ids_are_ours(const struct plan_identity *identity);
 

@@ -28,7 +28,7 @@ enum kinds {
         ON_ALL = ON_BIND | ON_TMPFS | ON_PROC | ON_DEVPTS | ON_MQUEUE,
 };
 
-enum argument { NONE, SIZE, COUNT, MODE, HIDEPID, SUBSET, BITS, NUMBER };
+enum argument { NONE, SIZE, COUNT, MODE, HIDEPID, SUBSET, BITS, NUMBER, OWNER };
 
 struct option_rule {
         const char *name;
@@ -65,6 +65,8 @@ static const struct option_rule rules[] = {
         {"loud", ON_ALL, 0, 0, NONE, false},
         {"bind", ON_BIND, 0, 0, NONE, false}, /* mounts.c looks at it */
         {"rbind", ON_BIND, 0, 0, NONE, false},
+        {"idmap", ON_BIND, 0, 0, OWNER, false}, /* mount_owners.c reads it */
+        {"ridmap", ON_BIND, 0, 0, OWNER, false},
         {"private", ON_ALL, 0, 0, NONE, false},
         {"rprivate", ON_ALL, 0, 0, NONE, false},
         {"size", ON_TMPFS, 0, 0, SIZE, false},
@@ -90,8 +92,6 @@ static const struct {
         {"unbindable", "mounts are private"},
         {"runbindable", "mounts are private"},
         {"remount", "a mount is made once"},
-        {"idmap", "owners are mapped by isolation.uidmap"},
-        {"ridmap", "owners are mapped by isolation.uidmap"},
         {"tmpcopyup", "a tmpfs begins empty"},
 };
 
@@ -308,6 +308,8 @@ static int take_option(struct arena *arena, const char *name, size_t name_length
                 rule = find_rule(entry, name + 1, name_length - 1, true);
         if (!rule)
                 return refuse_unknown(entry, name, name_length, error);
+        if (rule->argument == OWNER)
+                return 0;
         if (rule->argument == NONE && value)
                 return error_say(error, EINVAL, "option \"%s\" takes no value", rule->name);
         if (rule->argument != NONE && (!value || value_length >= sizeof(text)))

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "runtime/compile/compilation.h"
+#include "runtime/compile/mount_owners.h"
 #include "runtime/compile/mounts.h"
 #include "runtime/compile/template.h"
 
@@ -202,6 +203,8 @@ static int add_mounts(struct compilation *compilation, struct error *error)
 
                 r = mount_add(&compilation->root, &isolation->mounts[i], has_proc(compilation),
                               error);
+                if (r == 0)
+                        r = mount_owners(compilation, &isolation->mounts[i], error);
                 if (r < 0)
                         return error_at(error, compilation, "/isolation/mounts/%zu", i);
         }

@@ -95,7 +95,7 @@ static const struct {
         {PLAN_BIND, "rshared", "unknown option \"rshared\" for a mount of type bind",
          "no mount event"},
         {PLAN_BIND, "slave", "unknown option \"slave\"", "no mount event"},
-        {PLAN_BIND, "idmap", "unknown option \"idmap\"", "isolation.uidmap"},
+        {PLAN_TMPFS, "idmap", "unknown option \"idmap\"", "known are"},
         {PLAN_BIND, "nonsense", "unknown option \"nonsense\"", "nosuid"},
         {PLAN_BIND, "r", "unknown option \"r\"", "nosuid"},
         {PLAN_BIND, "rbinds", "unknown option \"rbinds\"", "rbind"},
