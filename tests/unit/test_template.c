@@ -294,11 +294,68 @@ Test(template, own_template_by_path)
         fixture_template(&fixture, "mine",
                          "{\"description\": \"x\", \"include\": \"base\", "
                          "\"entries\": [{\"directory\": \"/mine\", \"mode\": \"0700\"}]}");
-        snprintf(path, sizeof(path), "%s/mine/", fixture.templates);
+        snprintf(path, sizeof(path), "%s/mine/template.json", fixture.templates);
         fixture.application.isolation.rootfs = path;
         cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
         cr_expect_eq(fixture_entry(&fixture, "/mine")->mode, 0700);
         cr_expect(fixture_entry(&fixture, "/dev/null"));
+}
+
+/* A tenant's directory may be a root, and have a template.json: which must not show them the host's files. */
+Test(template, what_a_tenant_wrote_is_no_template)
+{
+        char path[PATH_MAX], file[PATH_MAX + 16];
+
+        fixture_template(&fixture, "mine", "{\"include\": \"base\", \"entries\": []}");
+        snprintf(path, sizeof(path), "%s/mine", fixture.templates);
+        snprintf(file, sizeof(file), "%s/template.json", path);
+        fixture.application.isolation.rootfs = path;
+        if (geteuid() == 0)
+                cr_expect_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        cr_assert_eq(chmod(file, 0666), 0);
+        cr_expect_eq(fixture_compile(&fixture), -EPERM, "%s", fixture.error.text);
+        cr_expect(strstr(fixture.error.text, "may be written by others"), "%s", fixture.error.text);
+        cr_expect(strstr(fixture.error.remedy, file), "%s", fixture.error.remedy);
+        cr_assert_eq(chmod(file, 0644), 0);
+        cr_assert_eq(chmod(path, 0777), 0);
+        cr_expect_eq(fixture_compile(&fixture), -EPERM, "%s", fixture.error.text);
+        cr_assert_eq(chmod(path, 0755), 0);
+        if (geteuid() == 0) {
+                cr_assert_eq(chown(path, 62345, 62345), 0);
+                cr_expect_eq(fixture_compile(&fixture), -EPERM, "%s", fixture.error.text);
+        }
+        /* A link to a template of ours is a link of theirs; a fifo is not waited for. */
+        cr_assert_eq(unlink(file), 0);
+        cr_assert_eq(mkfifo(file, 0644), 0);
+        cr_expect_lt(fixture_compile(&fixture), 0);
+        /* Said in so many words it is one, whoever owns the directory. */
+        cr_assert_eq(unlink(file), 0);
+        fixture_file(&fixture, "templates/mine/template.json",
+                     "{\"include\": \"base\", \"entries\": []}");
+        fixture.application.isolation.rootfs = file;
+        cr_expect_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+}
+
+Test(template, the_administrators_own_beside_ours)
+{
+        char more[PATH_MAX];
+
+        snprintf(more, sizeof(more), "%s", fixture_path(&fixture, "more"));
+        fixture_directory(&fixture, "more");
+        fixture_directory(&fixture, "more/special");
+        fixture_file(&fixture, "more/special/template.json",
+                     "{\"include\": \"base\", \"entries\": [{\"directory\": \"/special\"}]}");
+        fixture.config.settings.templates = more;
+        fixture.application.isolation.rootfs = (char *)"special";
+        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        cr_expect(fixture_entry(&fixture, "/special"));
+        fixture.application.isolation.rootfs = (char *)"base";
+        cr_expect_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        fixture_directory(&fixture, "more/base");
+        fixture_file(&fixture, "more/base/template.json", "{\"entries\": []}");
+        cr_expect_eq(fixture_compile(&fixture), -EEXIST, "%s", fixture.error.text);
+        cr_expect(strstr(fixture.error.text, "there are two rootfs templates \"base\""), "%s",
+                  fixture.error.text);
 }
 
 /* A directory that is itself a root: what it has is shown read-only, its links stay links, and what lies
