@@ -1,6 +1,7 @@
 /* The machine of one application. As in worker.c the table is the program; each entry has the state to go to
  * when its action succeeded, and the one for when it did not. */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/own.h"
@@ -14,6 +15,12 @@
 static struct log *log_of(struct application *application)
 {
         return &application->supervisor->log;
+}
+
+/* A prototype is the first process of its pid namespace, where it has one. */
+static pid_t isolated_pid(const struct application *application, pid_t pid)
+{
+        return compiled_launch(application->compiled)->plan.namespaces & CLONE_NEWPID ? 1 : pid;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -128,7 +135,8 @@ static bool begin(struct application *application)
                 return false;
         }
         log_event(log_of(application), LOG_INFO, "prototype-started", application->name,
-                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1),
+                  LOG_NUMBER("pid", application->pid),
+                  LOG_NUMBER("isolated_pid", isolated_pid(application, application->pid)),
                   LOG_TEXT_FIELD("cgroup", application->home.fd >= 0
                                                    ? cgroup_home_path(application, path)
                                                    : NULL));
@@ -143,7 +151,8 @@ static bool populate(struct application *application)
         /* Not earlier: while a clone has changed its ids and not yet exec'd, the kernel shows it to nobody. */
         application->pidns = pids_namespace(application->pid);
         log_event(log_of(application), LOG_DEBUG, "prototype-ready", application->name,
-                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1));
+                  LOG_NUMBER("pid", application->pid),
+                  LOG_NUMBER("isolated_pid", isolated_pid(application, application->pid)));
         for (uint32_t i = 0; i < application->config->processes; i++)
                 worker_event(&application->workers[i], WORKER_WANTED);
         incarnation_flush(application);
@@ -161,7 +170,8 @@ static bool kill_it(struct application *application)
 static bool still_there(struct application *application)
 {
         log_event(log_of(application), LOG_ERROR, "prototype-stuck", application->name,
-                  LOG_NUMBER("pid", application->pid), LOG_NUMBER("isolated_pid", 1),
+                  LOG_NUMBER("pid", application->pid),
+                  LOG_NUMBER("isolated_pid", isolated_pid(application, application->pid)),
                   LOG_TEXT_FIELD("message", "killed, but it does not die: see /proc/PID/stack"));
         deadline(application, KILL_DEADLINE_US);
         return true;
@@ -244,7 +254,8 @@ static bool bury(struct application *application)
                 memory = cgroup_home_out_of_memory(application);
         incarnation_finish(application, &end);
         log_event(log_of(application), LOG_INFO, "prototype-exited", application->name,
-                  LOG_NUMBER("pid", pid), LOG_NUMBER("isolated_pid", 1),
+                  LOG_NUMBER("pid", pid),
+                  LOG_NUMBER("isolated_pid", isolated_pid(application, pid)),
                   end.si_code == CLD_EXITED ? LOG_NUMBER("code", end.si_status)
                                             : LOG_NUMBER("signal", end.si_status),
                   memory ? LOG_NUMBER("out_of_memory", 1) : LOG_TEXT_FIELD("out_of_memory", NULL));
