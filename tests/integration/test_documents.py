@@ -102,7 +102,7 @@ def test_an_id_belongs_to_the_real_path_and_moves_with_its_line(place):
     ids = os.path.join(settings["state_directory"], "ids")
     with open(ids, "r+", encoding="utf-8") as file:
         text = file.read()
-        assert text == f"{mine}\t{path}\ta\n"
+        assert text == f"{mine - 1000}\t{mine - 1000}\t65536\t{path}\ta\n"
         file.seek(0)
         file.write(text.replace(path, moved))
     assert outside(place, moved, "a") == mine
