@@ -106,9 +106,7 @@ def lower(rows):
     for below in columns.LOWER:
         column = Column(below.name.replace("-external", ", external").replace("-native", ", native"), below.level)
         run = attempt(column, lambda below=below: with_place(who, below.run))
-        if isinstance(run, str):
-            column.missing = run
-        elif run:
+        if run:
             column.add(rows, run.answers, run.words)
             column.touched = run.touched
             if run.level != below.level:

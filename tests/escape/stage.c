@@ -2,12 +2,13 @@
  * not have, so that each level of the ladder can be met on one machine.
  *
  *   --session-key NAME   a session keyring of its own with a key of that name
- *   --masked-proc        a mount over a part of /proc, as containers have it (needs root)
+ *   --masked-proc        a mount over a part of /proc, as containers have it
  *   --no-namespaces      no new namespace can be made: EPERM, as in a pod
  *   --no-landlock        the calls are not there: ENOSYS
  *   --user UID           who it is from then on, without groups
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -90,12 +91,39 @@ static void take_session(const char *key)
                 fail("a session keyring");
 }
 
+static void write_to(const char *path, const char *text)
+{
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0 || write(fd, text, strlen(text)) < 0)
+                fail(path);
+        close(fd);
+}
+
+/* Somebody else needs a user namespace to mount anything; the exec takes the capabilities away again. */
+static void enter_own_namespace(void)
+{
+        unsigned uid = geteuid(), gid = getegid();
+        char text[64];
+
+        if (unshare(CLONE_NEWUSER) < 0)
+                fail("a user namespace");
+        snprintf(text, sizeof(text), "%u %u 1", uid, uid);
+        write_to("/proc/self/uid_map", text);
+        write_to("/proc/self/setgroups", "deny");
+        snprintf(text, sizeof(text), "%u %u 1", gid, gid);
+        write_to("/proc/self/gid_map", text);
+}
+
 static void mask_proc(void)
 {
+        const char *part = access("/proc/acpi", F_OK) == 0 ? "/proc/acpi" : "/proc/fs";
+
+        if (geteuid() != 0)
+                enter_own_namespace();
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("tmpfs", "/proc/acpi", "tmpfs", MS_RDONLY, "size=0") < 0)
-                if (errno != ENOENT || mount("tmpfs", "/proc/fs", "tmpfs", MS_RDONLY, "size=0") < 0)
-                        fail("a mount over a part of /proc");
+            mount("tmpfs", part, "tmpfs", MS_RDONLY, "size=0") < 0)
+                fail("a mount over a part of /proc");
 }
 
 static void become(const char *user)

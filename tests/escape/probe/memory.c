@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "probe.h"
-#include "scan.h"
+#include "tests/integration/programs/scan.h"
 
 static void try_map(const struct probe *probe, const struct attempt *attempt,
                     struct outcome *outcome)
