@@ -116,8 +116,9 @@ static int check_threads(struct error *error)
         unsigned threads = 0;
         struct dirent *entry;
 
+        /* A root without /proc has its reasons. */
         if (!tasks)
-                return 0; /* a root without /proc */
+                return errno == ENOENT ? 0 : error_set(error, errno, "counting the threads");
         while ((entry = readdir(tasks)))
                 if (entry->d_name[0] != '.')
                         threads++;
