@@ -32,18 +32,13 @@ static bool same_file(const struct stat *a, const struct stat *b)
                a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-const struct seccomp_profile *filters_profile(struct filters *filters, const char *path,
-                                              struct error *error)
+/* Of an open file; `path` is for messages, and part of what it is known by. */
+static const struct seccomp_profile *profile_of(struct filters *filters, int fd, const char *path,
+                                                struct error *error)
 {
-        enum path_links links = geteuid() == 0 ? PATH_LINKS_OF_ROOT : PATH_LINKS_OF_OURS;
-        cleanup_fd int fd = path_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, links, error);
         cleanup_free struct filters_profile *fresh = NULL;
         struct stat st;
 
-        if (fd < 0) {
-                error_prefix(error, "seccomp profile");
-                return NULL;
-        }
         if (fstat(fd, &st) < 0) {
                 error_set(error, errno, "fstat of seccomp profile %s", path);
                 return NULL;
@@ -68,9 +63,24 @@ const struct seccomp_profile *filters_profile(struct filters *filters, const cha
         return &TAKE_PTR(fresh)->profile;
 }
 
+const struct seccomp_profile *filters_profile(struct filters *filters, const char *path,
+                                              struct error *error)
+{
+        enum path_links links = geteuid() == 0 ? PATH_LINKS_OF_ROOT : PATH_LINKS_OF_OURS;
+        cleanup_fd int fd = path_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, links, error);
+
+        if (fd < 0) {
+                error_prefix(error, "seccomp profile");
+                return NULL;
+        }
+        return profile_of(filters, fd, path, error);
+}
+
+/* Where clade itself lies no tenant can write: whose the links on the way are does not matter. */
 static const struct seccomp_profile *own_profile(struct filters *filters, const char *name,
                                                  struct error *error)
 {
+        cleanup_fd int fd = -1;
         char path[PATH_MAX];
 
         if (snprintf(path, sizeof(path), "%s/%s.json", filters->directory, name) >=
@@ -79,7 +89,13 @@ static const struct seccomp_profile *own_profile(struct filters *filters, const 
                           name);
                 return NULL;
         }
-        return filters_profile(filters, path, error);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+                error_set(error, errno, "open of clade's own seccomp profile %s", path);
+                error_remedy(error, "install clade completely: its data files are missing");
+                return NULL;
+        }
+        return profile_of(filters, fd, path, error);
 }
 
 void filters_finish(struct filters *filters)
