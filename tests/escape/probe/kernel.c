@@ -132,7 +132,7 @@ static void find_session_key(const struct probe *probe, const struct attempt *at
 static void try_move_pages(const struct probe *probe, const struct attempt *attempt,
                            struct outcome *outcome)
 {
-        void *page = (void *)((uintptr_t)&try_move_pages & ~4095ul);
+        void *page = (char *)&try_move_pages - ((uintptr_t)&try_move_pages & 4095);
         int status = 0;
 
         (void)probe;

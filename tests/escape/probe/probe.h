@@ -85,8 +85,8 @@ struct mount_line {
         char target[512], options[256], optional[128], type[64];
 };
 
-/* Calls `visit` for each mount; -1 with errno when they cannot be seen. */
-int mounts_visit(void (*visit)(const struct mount_line *line, void *data), void *data);
+/* Calls `function` for each mount; -1 with errno when they cannot be seen. */
+int mounts_visit(void (*function)(const struct mount_line *line, void *data), void *data);
 
 /* Runners that several tables use. */
 typedef void runner(const struct probe *probe, const struct attempt *attempt,

@@ -117,7 +117,7 @@ static void try_kcmp(const struct probe *probe, const struct attempt *attempt,
 static void try_madvise(const struct probe *probe, const struct attempt *attempt,
                         struct outcome *outcome)
 {
-        struct iovec there = {(void *)((uintptr_t)&try_madvise & ~4095ul), 4096};
+        struct iovec there = {(char *)&try_madvise - ((uintptr_t)&try_madvise & 4095), 4096};
         long pidfd;
 
         WHOM(pid);
