@@ -14,17 +14,18 @@
 
 /* --- choosing --------------------------------------------------------------------------------- */
 
-static int refuse(const struct compilation *compilation, enum ladder_level found,
-                  enum ladder_feature feature, struct error *error)
+static int refuse(const struct compilation *compilation, const struct ladder *ladder,
+                  struct error *error)
 {
         const struct config_isolation *isolation = &compilation->application->isolation;
-        const struct ladder_finding *finding = &compilation->compile->ladder->findings[feature];
+        enum ladder_feature feature = ladder_missing(ladder, isolation->minimum);
+        const struct ladder_finding *finding = &ladder->findings[feature];
         const char *minimum = ladder_level_name(isolation->minimum);
 
         error_say(error, finding->error.code ? finding->error.code : EPERM,
                   "this host allows the level \"%s\" only, and \"%s\" is needed%s; missing: %s "
                   "(cause: %s): %s",
-                  ladder_level_name(found), minimum,
+                  ladder_level_name(ladder->level), minimum,
                   isolation->minimum_named ? "" : ", as no isolation.minimum names a lower one",
                   ladder_feature_name(feature), cause_name(finding->cause), finding->error.text);
         error_remedy(error, "%s",
@@ -93,9 +94,8 @@ int level_choose(struct compilation *compilation, struct error *error)
         const struct config_isolation *isolation = &compilation->application->isolation;
         enum ladder_level level = ladder ? ladder->level : LADDER_FULL;
 
-        if (level < isolation->minimum)
-                return refuse(compilation, level, ladder_missing(ladder, isolation->minimum),
-                              error);
+        if (ladder && level < isolation->minimum)
+                return refuse(compilation, ladder, error);
         compilation->level = level < isolation->maximum ? level : isolation->maximum;
         if (compilation->level > LADDER_CONFINE || !isolation->namespaces)
                 return 0;
