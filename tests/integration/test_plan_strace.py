@@ -188,7 +188,7 @@ class Seen:
             return None  # a question
         if clade.sanitized() and "execveat" in self.list[-1] and words[1] == "RLIMIT_CORE":
             return None  # AddressSanitizer's own, before the program begins
-        soft, hard = re.fullmatch(r".*\{rlim_cur=(.*), rlim_max=(.*)\}, NULL", arguments).groups()
+        soft, hard = re.fullmatch(r".*\{rlim_cur=(.*), rlim_max=(.*)\},\s+NULL", arguments).groups()
         return ("prlimit64", words[1], number(soft), number(hard))
 
     def landlock_create_ruleset(self, arguments, _result):
