@@ -5,11 +5,7 @@
 #include "runtime/cli/command.h"
 
 static const struct command *const commands[] = {
-        &command_run,
-        &command_check,
-        &command_plan,
-        &command_doctor,
-        &command_modules,
+        &command_run, &command_check, &command_plan, &command_doctor, &command_modules,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
