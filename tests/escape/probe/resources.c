@@ -179,7 +179,8 @@ static void fill_memory_lock(const struct probe *probe, const struct attempt *at
         void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         (void)probe;
-        outcome_call(outcome, memory == MAP_FAILED ? -1 : mlock(memory, size));
+        /* Not the library's, which AddressSanitizer replaces. */
+        outcome_call(outcome, memory == MAP_FAILED ? -1 : syscall(SYS_mlock, memory, size));
 }
 
 /* Descriptors that are on their way count for an id. They stay there for as long as the driver looks: ours is
