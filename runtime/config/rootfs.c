@@ -62,7 +62,7 @@ static void read_one(struct reader *reader, const struct node *node, struct conf
         if (!value_path(reader, node, &below_root, &path))
                 return;
         for (size_t i = 0; i < paths->count; i++)
-                if (strcmp(paths->list[i], path) == 0) {
+                if (paths->list[i] && strcmp(paths->list[i], path) == 0) {
                         fault_value(reader, node, "%s is already there: expected every path once",
                                     text_quote(&quoted, path));
                         return;

@@ -34,6 +34,7 @@ struct fixture {
         struct plan_filter filters[1];
         struct plan_landlock_rule rule;
         struct plan_landlock_port port;
+        struct plan_parameter parameter;
         uint64_t cpus[2];
         char path[16], target[16], content[16], name[16];
 };
@@ -58,8 +59,14 @@ static void fill(struct fixture *f)
                 (struct plan_entry){.kind = PLAN_DIRECTORY, .target = f->target, .mode = 0755};
         f->entries[1] = (struct plan_entry){
                 .kind = PLAN_FILE, .target = f->target, .content = f->content, .mode = 0644};
-        f->entries[2] = (struct plan_entry){
-                .kind = PLAN_BIND, .target = f->target, .source = 1, .attributes = 7};
+        f->entries[2] = (struct plan_entry){.kind = PLAN_BIND,
+                                            .target = f->target,
+                                            .source = 1,
+                                            .attributes = 7,
+                                            .access_times = true,
+                                            .parameters = &f->parameter,
+                                            .parameter_count = 1};
+        f->parameter = (struct plan_parameter){f->name, f->path};
         f->rlimits[0] = (struct plan_rlimit){3, 100, 200};
         f->filters[0] = (struct plan_filter){f->name, f->program, 2, 2, f->content};
         f->rule = (struct plan_landlock_rule){f->path, 1};
@@ -68,6 +75,7 @@ static void fill(struct fixture *f)
                 .identity = {PLAN_IDS_DIRECT, true, {f->uids, 2}, {f->gids, 1}, 1, 2},
                 .privileged = true,
                 .root = true,
+                .root_writable = true,
                 .root_size = 1 << 20,
                 .root_inodes = 99,
                 .sources = f->sources,
@@ -132,6 +140,11 @@ Test(plan, comes_back_as_it_was)
         cr_assert_eq(plan.entry_count, 3);
         cr_expect_str_eq(plan.entries[1].content, "hello");
         cr_expect_eq(plan.entries[2].source, 1);
+        cr_expect(plan.entries[2].access_times);
+        cr_assert_eq(plan.entries[2].parameter_count, 1);
+        cr_expect_str_eq(plan.entries[2].parameters[0].key, f.name);
+        cr_expect_str_eq(plan.entries[2].parameters[0].value, f.path);
+        cr_expect(plan.root_writable);
         cr_assert_eq(plan.prototype_filter_count, 1);
         cr_assert_eq(plan.prototype_filters[0].length, 2);
         cr_expect_eq(plan.prototype_filters[0].program[0].k, 4);
