@@ -149,7 +149,7 @@ static int find_user(struct id_caller *caller, const struct config_settings *set
         struct passwd passwd, *found = NULL;
         uid_t uid = geteuid();
         char buffer[4096];
-        bool usable;
+        bool usable = false;
         int r = 0;
 
         if (!subid_helpers_usable())

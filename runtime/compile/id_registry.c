@@ -109,8 +109,8 @@ static int find_free(const struct id_registry *registry, const struct id_ranges 
 {
         struct stretches busy;
         cleanup_free struct stretch *list = NULL;
+        size_t i = 0, skip = key->skip;
         uint64_t at = 0;
-        size_t i = 0;
         int r = make_stretches(registry, ranges, key, taken, &busy, error);
 
         list = busy.list;
@@ -124,6 +124,11 @@ static int find_free(const struct id_registry *registry, const struct id_ranges 
                         if (list[i].end > start)
                                 at = (list[i].end + ranges->size - 1) / ranges->size;
                         i++;
+                        continue;
+                }
+                if (skip > 0) {
+                        skip--;
+                        at++;
                         continue;
                 }
                 for (size_t kind = 0; kind < ID_KINDS; kind++)
@@ -214,6 +219,16 @@ static int refuse_full(const struct id_registry *registry, const struct id_range
                             "root, /etc/subuid and /etc/subgid), or remove lines of %s/ids whose "
                             "applications own no files any more",
                             registry->directory);
+}
+
+bool id_registry_has(const struct id_registry *registry, const struct id_ranges *ranges,
+                     const struct id_key *key)
+{
+        for (size_t i = 0; i < registry->count; i++)
+                if (same_key(&registry->entries[i], key) &&
+                    is_assigned(&registry->entries[i], ranges))
+                        return true;
+        return false;
 }
 
 int id_registry_assign(struct id_registry *registry, const struct id_ranges *ranges,

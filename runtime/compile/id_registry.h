@@ -59,6 +59,9 @@ struct id_key {
         /* All that they claim: nothing of it is assigned to one of them. */
         const struct id_claim *claims;
         size_t claim_count;
+        /* When nothing is remembered: how many free ranges are for others that come first. Their own ids are
+         * not asked for; what the host lists is passed over as ever. */
+        size_t skip;
 };
 
 /* Opens, locks and reads it, making what is missing: the directory 0755, the file 0600. With
@@ -74,6 +77,10 @@ void id_registry_finish(struct id_registry *registry);
 int id_registry_assign(struct id_registry *registry, const struct id_ranges *ranges,
                        const struct id_key *key, const struct id_taken *taken,
                        uint32_t ret_first[ID_KINDS], struct error *error);
+
+/* Whether it has one. */
+bool id_registry_has(const struct id_registry *registry, const struct id_ranges *ranges,
+                     const struct id_key *key);
 
 /* What the application's own maps name is its own from now on. -EEXIST when it is another one's. */
 int id_registry_claim(struct id_registry *registry, const struct id_key *key,

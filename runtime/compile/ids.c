@@ -83,32 +83,27 @@ static int make_key(struct work *work, struct error *error)
         return 0;
 }
 
-static int assign(struct work *work, const struct config_application *application,
-                  uint32_t ret_first[ID_KINDS], struct error *error)
-{
-        struct id_ranges ranges = work->caller.ranges;
-        struct id_key key = work->key;
-
-        key.application = application->name;
-        ranges.own[ID_USERS] = id_map_own(ranges.size, application->uid);
-        ranges.own[ID_GROUPS] = id_map_own(ranges.size, application->gid);
-        return id_registry_assign(&work->registry, &ranges, &key, &work->taken, ret_first, error);
-}
-
 /* The application's range in the registry. When nothing is to be remembered, those before it in its
  * configuration come first, as they will when it is. */
-static int assign_in_order(struct work *work, uint32_t ret_first[ID_KINDS], struct error *error)
+static int assign(const struct work *work, struct id_registry *registry,
+                  uint32_t ret_first[ID_KINDS], struct error *error)
 {
         const struct ids_request *request = work->request;
-        int r = 0;
+        struct id_ranges ranges = work->caller.ranges;
+        struct id_key key = work->key, before = work->key;
 
-        for (size_t i = 0; r == 0 && !request->remember && i < request->index; i++) {
-                const struct config_application *before = &request->config->applications[i];
+        ranges.own[ID_USERS] = id_map_own(ranges.size, request->application->uid);
+        ranges.own[ID_GROUPS] = id_map_own(ranges.size, request->application->gid);
+        if (request->remember || id_registry_has(registry, &ranges, &key))
+                return id_registry_assign(registry, &ranges, &key, &work->taken, ret_first, error);
+        for (size_t i = 0; i < request->index; i++) {
+                const struct config_application *application = &request->config->applications[i];
 
-                if (!before->isolation.uid_map.given)
-                        r = assign(work, before, ret_first, error);
+                before.application = application->name;
+                key.skip += !application->isolation.uid_map.given &&
+                            !id_registry_has(registry, &ranges, &before);
         }
-        return r < 0 ? r : assign(work, request->application, ret_first, error);
+        return id_registry_assign(registry, &ranges, &key, &work->taken, ret_first, error);
 }
 
 /* "auto" for whoever has ids to give away. */
@@ -116,7 +111,7 @@ static int fill_range(struct work *work, struct plan_identity *identity, struct 
 {
         const struct config_application *application = work->request->application;
         uint32_t first[ID_KINDS], size = work->caller.ranges.size;
-        int r = assign_in_order(work, first, error);
+        int r = assign(work, &work->registry, first, error);
 
         if (r < 0)
                 return r;

@@ -137,10 +137,8 @@ def test_a_user_may_map_itself_and_nobody_else(place):
 def test_a_user_maps_its_subordinate_ids(place):
     granted = {}
     for key, option in (("uidmap", []), ("gidmap", ["-g"])):
-        lines = subprocess.run(["getsubids", *option, place.who.name if hasattr(place.who, "name") else
-                                str(place.who.uid)], capture_output=True, text=True, check=False).stdout
-        if not lines:
-            pytest.skip("getsubids knows no range of this user's")
+        lines = subprocess.run(["getsubids", *option, place.who.name], capture_output=True, text=True,
+                               check=True).stdout
         granted[key] = [{"container": 1000, "host": int(lines.split()[2]) + 40000, "size": 3}]
     path = place.configuration({"a": clade.native("probe", isolation=granted)})
     server = place.start(path)

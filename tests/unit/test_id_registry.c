@@ -18,7 +18,7 @@ static int assign(struct fixture *fixture, size_t index, bool remember, uint32_t
         const struct id_ranges ranges = {
                 {FIRST, FIRST}, fixture->config.settings.id_count, SIZE, {1, 2}};
         const char *names[8];
-        struct id_key key = {fixture->file, fixture->names[index], names, 8, NULL, 0};
+        struct id_key key = {fixture->file, fixture->names[index], names, 8, NULL, 0, 0};
         struct id_registry registry;
         uint32_t first[ID_KINDS];
         int r;
