@@ -34,7 +34,7 @@ struct supervisor {
         int relay_image;        /* ... and every relay */
         int *module_images;     /* the same for each module of the catalogue that is used; -1 */
         const struct catalogue *catalogue;
-        struct ladder ladder;   /* what this host allows, once it is known */
+        struct ladder ladder; /* what this host allows, once it is known */
         bool ladder_known;
         struct filters filters; /* of all applications */
         bool exit_codes;        /* the kernel tells exit codes by pidfd (6.15) */

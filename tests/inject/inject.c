@@ -148,7 +148,7 @@ static void let_go(const struct process *process, int status)
 {
         bool signal = process->known && !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
 
-        ptrace(PTRACE_DETACH, process->pid, NULL, (void *)(long)(signal ? WSTOPSIG(status) : 0));
+        ptrace(PTRACE_DETACH, process->pid, NULL, (unsigned long)(signal ? WSTOPSIG(status) : 0));
 }
 
 /* Those that stand; the others when they next do. */
@@ -199,7 +199,7 @@ static void go_on(const struct process *process, int signal)
 {
         bool watched = !process->ours && (list || process->number == wanted_process);
 
-        ptrace(watched ? PTRACE_SYSCALL : PTRACE_CONT, process->pid, NULL, (void *)(long)signal);
+        ptrace(watched ? PTRACE_SYSCALL : PTRACE_CONT, process->pid, NULL, (unsigned long)signal);
 }
 
 /* True when all have been let go. */
