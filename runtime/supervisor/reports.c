@@ -104,6 +104,10 @@ static int on_clone_failed(struct application *application,
                 error_remedy(&why,
                              "the application has as many processes as it may: its limit, the "
                              "user's (ulimit -u), or the cgroup's (pids.max)");
+        if (why.code == EACCES || why.code == EROFS || why.code == ENOENT || why.code == ENOSPC)
+                error_remedy(&why,
+                             "\"ready\": \"notify\" needs a socket in /tmp: a directory there that "
+                             "the application may write to, by its mounts and by landlock.paths");
         application_worker_failed(application, STEP_WORKER, &why);
         worker_event(worker, WORKER_REFUSED);
         return 0;
