@@ -184,11 +184,10 @@ int takes_everything(const struct clade_native *native)
         start(fill_log);
         start(fill_descriptors);
         start(spin);
-        /* What is left of the tasks goes to children that do nothing but fork. */
+        /* What is left of the tasks goes to children that rest, while we go on trying for more. */
         signal(SIGCHLD, SIG_IGN);
         for (;;)
-                if (fork() == 0) {
-                        fork();
-                        spin();
-                }
+                if (fork() == 0)
+                        for (;;)
+                                pause();
 }
