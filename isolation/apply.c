@@ -40,6 +40,8 @@ int isolation_apply(struct isolation *isolation, enum isolation_step_id *ret_ste
                         *ret_step = steps[i].id;
                         return r;
                 }
+                if (isolation->passed)
+                        isolation->passed(isolation->context, steps[i].id);
         }
         return 0;
 }

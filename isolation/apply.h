@@ -16,17 +16,6 @@
 #include "base/error.h"
 #include "isolation/plan.h"
 
-/* What a step works with. The first part is the caller's; the rest belongs to the steps. */
-struct isolation {
-        const struct plan *plan;
-        const int *sources; /* plan->source_count descriptors: detached trees (open_tree(2)) */
-        int tether;         /* a pipe whose writer is the process that we must not outlive, or -1 */
-
-        int root;              /* the new root, while it is assembled */
-        int worker_ruleset;    /* the Landlock ruleset that each worker enters; -1: none */
-        uint32_t worker_flags; /* and with which flags */
-};
-
 /* Names for people and exit statuses for parents. They are part of the interface: they stand in
  * events, in documents and in tests, and keep their numbers. */
 enum isolation_step_id {
@@ -49,6 +38,20 @@ enum isolation_step_id {
         STEP_LANDLOCK,
         STEP_SECCOMP,
         STEP_COUNT_, /* what follows is the runtime's (runtime/protocol/steps.h) */
+};
+
+/* What a step works with. The first part is the caller's; the rest belongs to the steps. */
+struct isolation {
+        const struct plan *plan;
+        const int *sources; /* plan->source_count descriptors: detached trees (open_tree(2)) */
+        int tether;         /* a pipe whose writer is the process that we must not outlive, or -1 */
+        /* Called behind each step that worked, for who wants to know how long they take; or NULL. */
+        void (*passed)(void *context, enum isolation_step_id step);
+        void *context;
+
+        int root;              /* the new root, while it is assembled */
+        int worker_ruleset;    /* the Landlock ruleset that each worker enters; -1: none */
+        uint32_t worker_flags; /* and with which flags */
 };
 
 /* How a step tells, without doing anything, which system calls it would make and with what. */

@@ -56,8 +56,19 @@ enum report_type {
         REPORT_EXITED,
 };
 
+/* One of the prototype's steps and how long it took. */
+struct report_step {
+        uint32_t step; /* runtime/protocol/steps.h */
+        uint32_t us;
+};
+
+#define REPORT_STEPS_MAX 32
+
 struct report_ready {
         struct message_header header;
+        uint32_t step_count; /* REPORT_STEPS_MAX at most */
+        uint32_t spare;
+        struct report_step steps[REPORT_STEPS_MAX]; /* in the order they were made */
 };
 
 struct report_failed {

@@ -80,9 +80,15 @@ static void sources_release(struct prototype *prototype)
         free((int *)prototype->isolation.sources);
 }
 
+static void on_passed(void *context, enum isolation_step_id step)
+{
+        stopwatch_lap(context, step);
+}
+
 static unsigned prototype_start(struct prototype *prototype, struct error *error)
 {
         enum isolation_step_id step;
+        struct stopwatch *stopwatch = &prototype->stopwatch;
         const char *directory;
         size_t source_count;
 
@@ -91,12 +97,17 @@ static unsigned prototype_start(struct prototype *prototype, struct error *error
                 return STEP_PLAN;
         fd_close(PROTOTYPE_FD_PLAN);
         source_count = prototype->launch.plan.source_count;
+        stopwatch_lap(stopwatch, STEP_PLAN);
 
         if (module_load(prototype, error) < 0)
                 return STEP_MODULE;
+        stopwatch_lap(stopwatch, STEP_MODULE);
         if (module_setup(prototype, error) < 0)
                 return STEP_SETUP;
+        stopwatch_lap(stopwatch, STEP_SETUP);
 
+        prototype->isolation.passed = on_passed;
+        prototype->isolation.context = stopwatch;
         if (isolation_apply(&prototype->isolation, &step, error) < 0)
                 return step;
         sources_release(prototype);
@@ -110,9 +121,11 @@ static unsigned prototype_start(struct prototype *prototype, struct error *error
         }
         if (launch_keep(prototype, error) < 0 || children_init(prototype, source_count, error) < 0)
                 return STEP_PLAN;
+        stopwatch_lap(stopwatch, STEP_WORKING_DIRECTORY);
 
         if (module_preload(prototype, error) < 0)
                 return STEP_PRELOAD;
+        stopwatch_lap(stopwatch, STEP_PRELOAD);
         return 0;
 }
 
@@ -124,6 +137,7 @@ int main(int argc, char **argv)
 
         if (argc != 1) /* not the supervisor's doing */
                 return EXIT_FAILURE;
+        stopwatch_start(&prototype.stopwatch);
         prototype.title = argv[0];
         signal(SIGPIPE, SIG_IGN);
         step = prototype_start(&prototype, &error);
@@ -131,6 +145,6 @@ int main(int argc, char **argv)
                 report_failed(step, &error);
                 return (int)step;
         }
-        report_ready();
+        report_ready(&prototype.stopwatch);
         return prototype_serve(&prototype);
 }

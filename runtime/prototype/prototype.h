@@ -24,6 +24,13 @@ struct child {
         bool exit_reported;
 };
 
+/* The steps of the start so far. */
+struct stopwatch {
+        uint64_t last_ns; /* CLOCK_MONOTONIC, when the last one ended */
+        uint32_t count;
+        struct report_step steps[REPORT_STEPS_MAX];
+};
+
 struct prototype {
         char *title; /* argv[0], which workers overwrite with theirs */
         struct launch launch;
@@ -38,7 +45,12 @@ struct prototype {
         struct child *children; /* launch.slot_count of them */
         int signals;            /* a signalfd of SIGCHLD */
         bool stopping;
+        struct stopwatch stopwatch;
 };
+
+/* stopwatch.c: a step ends, and the next one begins. */
+void stopwatch_start(struct stopwatch *stopwatch);
+void stopwatch_lap(struct stopwatch *stopwatch, unsigned step);
 
 /* module.c: the module is loaded from its descriptor; hooks are called with errors made complete. */
 int module_load(struct prototype *prototype, struct error *error);
@@ -46,7 +58,7 @@ int module_setup(struct prototype *prototype, struct error *error);
 int module_preload(struct prototype *prototype, struct error *error);
 
 /* report.c: what we say to the supervisor. A supervisor that does not listen any more is the end. */
-void report_ready(void);
+void report_ready(const struct stopwatch *stopwatch);
 void report_failed(unsigned step, const struct error *error);
 void report_cloned(uint64_t serial, uint32_t slot, pid_t pid);
 void report_clone_failed(uint64_t serial, uint32_t slot, int code);

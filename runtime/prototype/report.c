@@ -14,10 +14,12 @@ static void report(const void *message, size_t size)
                 _exit(EXIT_FAILURE);
 }
 
-void report_ready(void)
+void report_ready(const struct stopwatch *stopwatch)
 {
         struct report_ready message = MESSAGE_INIT(REPORT_READY, message);
 
+        message.step_count = stopwatch->count;
+        memcpy(message.steps, stopwatch->steps, sizeof(message.steps));
         report(&message, sizeof(message));
 }
 

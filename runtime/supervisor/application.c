@@ -68,8 +68,7 @@ void application_worker_ready(struct application *application)
                 log_event(log_of(application), LOG_INFO, "application-ready", application->name,
                           LOG_NUMBER("processes", application->config->processes),
                           LOG_NUMBER("pid", application->pid),
-                          LOG_NUMBER("start_us",
-                                     now_us(application->supervisor) - application->started_us),
+                          LOG_NUMBER("start_us", clock_us() - application->started_us),
                           LOG_TEXT_FIELD("isolation",
                                          ladder_level_name((enum ladder_level)plan->level)),
                           LOG_NUMBER("landlock", plan->landlock_abi),
@@ -242,7 +241,7 @@ static void explain_death(struct application *application, const siginfo_t *end)
 static bool bury(struct application *application)
 {
         enum application_state state = application->state;
-        uint64_t lived = now_us(application->supervisor) - application->started_us;
+        uint64_t lived = clock_us() - application->started_us;
         pid_t pid = application->pid;
         bool memory = false;
         siginfo_t end;

@@ -133,8 +133,9 @@ struct application {
         struct budget messages;
         struct output **outputs; /* 2 of the prototype, then 2 for each slot */
         size_t output_count;
-        uint64_t started_us;
-        bool stop_due; /* ORDER_STOP has to be sent */
+        uint64_t started_us; /* of clock_us(): when its start began, */
+        uint64_t cloned_us;  /* and when its clone was on its own */
+        bool stop_due;       /* ORDER_STOP has to be sent */
 
         struct worker *workers; /* config->processes of them */
 };
@@ -168,7 +169,13 @@ void incarnation_finish(struct application *application, siginfo_t *ret_end);
 void incarnation_kill(struct application *application);
 /* Sends what is due, as far as the pipe takes it; the rest follows by itself. */
 void incarnation_flush(struct application *application);
-uint64_t now_us(struct supervisor *supervisor);
+uint64_t now_us(
+        struct supervisor *supervisor); /* of this turn of the loop: the same for all of it */
+uint64_t clock_us(void);                /* of this moment */
+
+/* start_steps.c: `start-step` events. `since_us` is of clock_us(). */
+void start_step(struct application *application, const char *name, uint64_t since_us);
+void start_steps(struct application *application, const struct report_ready *report);
 
 /* reports.c: what the prototype says. */
 int reports_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata);

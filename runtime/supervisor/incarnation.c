@@ -281,9 +281,11 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
                 .context = &handover,
         };
         enum isolation_step_id step;
+        uint64_t since = clock_us();
         int r;
 
         *ret_step = 0;
+        application->started_us = since;
         snprintf(title, sizeof(title), "clade: prototype %s", application->name);
         r = handover_fill(application, &handover, error);
         if (r < 0)
@@ -296,23 +298,27 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
                 return r;
         }
         clone.cgroup = application->home.fd;
+        start_step(application, "descriptors", since);
+        since = clock_us();
         r = isolation_clone(&clone, &application->pid, &application->pidfd, &step, error);
         if (r < 0) {
                 *ret_step = step;
                 return r;
         }
+        application->cloned_us = clock_us();
+        start_step(application, "clone", since);
         application->orders = TAKE_FD(handover.orders);
         application->reports = TAKE_FD(handover.reports);
         application->phase = PROTOTYPE_STARTING;
         application->seen = 0;
         application->stop_due = false;
         application->announced = false;
-        application->started_us = now_us(supervisor);
         budget_init(&application->messages, 2000 + 16 * application->config->processes,
-                    1000 + 8 * application->config->processes, application->started_us);
+                    1000 + 8 * application->config->processes, now_us(supervisor));
         r = watcher_add(&supervisor->watcher, application->pidfd, error);
         if (r < 0)
                 return r;
+        since = clock_us();
         /* While the prototype is on its way. */
         r = relay_start(&application->relay, supervisor->event, supervisor->relay_image,
                         application->name, &handover.lanes, on_relay_ended, application, error);
@@ -320,6 +326,7 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
                 r = watcher_add(&supervisor->watcher, application->relay.pidfd, error);
         if (r < 0)
                 return r;
+        start_step(application, "relay", since);
         output_assign(application->outputs[0], application->pid, 1);
         output_assign(application->outputs[1], application->pid, 1);
         return watch(application, error);

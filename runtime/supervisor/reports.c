@@ -3,7 +3,6 @@
  * the pid one that we found. A claim that does not fit ends the incarnation. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/channel.h"
@@ -15,17 +14,9 @@
 
 #define TURN_US UINT64_C(3000)
 
-/* sd_event_now stands still during a turn. */
-static uint64_t clock_us(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 union report {
         struct message_header header;
+        struct report_ready ready;
         struct report_failed failed;
         struct report_cloned cloned;
         struct report_clone_failed clone_failed;
@@ -174,6 +165,9 @@ static int handle(struct application *application, union report *report, struct 
 {
         switch ((enum report_type)report->header.type) {
         case REPORT_READY:
+                if (report->ready.step_count > REPORT_STEPS_MAX)
+                        return violation(error, "a number of steps,", report->ready.step_count);
+                start_steps(application, &report->ready);
                 application->phase = PROTOTYPE_RUNNING;
                 application_event(application, APPLICATION_READY);
                 return 0;

@@ -82,6 +82,7 @@ static int compile(struct application *application, struct error *error)
                 .context = &application->supervisor->log,
         };
 
+        uint64_t since = clock_us();
         int r = 0;
 
         if (application->compiled)
@@ -89,10 +90,14 @@ static int compile(struct application *application, struct error *error)
         /* Once for all applications; and once more after a refusal, as somebody may have mended the host. */
         if (!supervisor->ladder_known)
                 r = level_probe(supervisor->config, false, &supervisor->ladder, error);
+        if (r == 0 && !supervisor->ladder_known)
+                start_step(application, "probe", since);
+        since = clock_us();
         if (r == 0)
                 r = compile_application(&request, application->index, &application->compiled,
                                         error);
         supervisor->ladder_known = r == 0;
+        start_step(application, "compile", since);
         return r;
 }
 

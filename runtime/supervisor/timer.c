@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "runtime/supervisor/application.h"
 
 #define ACCURACY_US 1000
@@ -18,6 +20,14 @@ void timer_disarm(sd_event_source *timer)
 {
         if (timer)
                 sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+}
+
+uint64_t clock_us(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 uint64_t now_us(struct supervisor *supervisor)

@@ -21,7 +21,7 @@ struct word {
 };
 
 static const struct word reports[] = {
-        {"ready", REPORT_READY, 8, true, false, false, true},
+        {"ready", REPORT_READY, 272, true, false, false, true},
         {"failed", REPORT_FAILED, 1172, true, false, false, true},
         {"cloned", REPORT_CLONED, 24, false, true, false, false},
         {"clone-failed", REPORT_CLONE_FAILED, 24, false, true, false, false},
