@@ -51,8 +51,8 @@ static bool value_amount(struct reader *reader, const struct node *node, uint64_
                 return false;
         }
         if (amount < least) {
-                fault_value(reader, node, "found %" PRIu64 " bytes, expected at least %" PRIu64,
-                            amount, least);
+                fault_value(reader, node, "found %" PRIu64 ", expected at least %" PRIu64, amount,
+                            least);
                 return false;
         }
         *ret_amount = amount;
