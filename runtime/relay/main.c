@@ -239,5 +239,8 @@ int main(int argc, char **argv)
         if (argc != 2 || start(&relay, argv[1]) < 0)
                 return FAILED_START;
         status = loop(&relay);
-        return status ? status : account(&relay);
+        if (status == 0)
+                status = account(&relay);
+        /* Nothing is left to do, and the filter allows nothing else. */
+        _exit(status);
 }
