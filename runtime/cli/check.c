@@ -6,7 +6,8 @@
 
 #include "base/own.h"
 #include "runtime/cli/command.h"
-#include "runtime/compile/compile.h"
+#include "runtime/cli/options.h"
+#include "runtime/cli/session.h"
 #include "runtime/config/locate.h"
 
 /* The compiler's errors begin with "configuration POINTER: ". Here they become diagnostics like those of
@@ -39,43 +40,27 @@ static void print_located(const struct config *config, const struct config_appli
                 fprintf(stderr, "       %s\n", error->remedy);
 }
 
-static int check(const struct session *session)
+static int check(const struct rehearsal *rehearsal)
 {
-        const struct config *config = &session->loaded.config;
-        struct filters filters = FILTERS_INIT(session->paths.profiles);
-        struct error probe_error = ERROR_INIT;
-        struct compile_cgroups cgroups;
-        struct ladder ladder;
-        const struct compile compile = {
-                .config = config,
-                .cgroups = &cgroups,
-                .ladder = &ladder,
-                .filters = &filters,
-                .template_directory = session->paths.templates,
-                .notice = print_compile_notice,
-        };
+        const struct config *config = rehearsal->compile.config;
         cleanup_fd int fd = open(config->file, O_RDONLY | O_CLOEXEC);
         cleanup_free char *text = NULL;
         int status = STATUS_OK;
         size_t size = 0;
 
-        if (level_probe(config, false, &ladder, &probe_error) < 0)
-                return command_failed(&probe_error);
         /* Without it errors lack their line, and are told all the same. */
         if (fd >= 0)
                 fd_read_file(fd, CONFIG_FILE_MAX, &text, &size);
-        compile_find_cgroups(config, &cgroups);
         for (size_t i = 0; i < config->application_count; i++) {
                 struct compiled *compiled = NULL;
                 struct error error = ERROR_INIT;
 
-                if (compile_application(&compile, i, &compiled, &error) < 0) {
+                if (compile_application(&rehearsal->compile, i, &compiled, &error) < 0) {
                         status = STATUS_FAILED;
                         print_located(config, &config->applications[i], text, size, &error);
                 }
                 compiled_destroy(compiled);
         }
-        filters_finish(&filters);
         if (status == STATUS_OK)
                 printf("%s: good: %zu application%s, %zu listener%s\n", config->file,
                        config->application_count, config->application_count == 1 ? "" : "s",
@@ -85,29 +70,19 @@ static int check(const struct session *session)
 
 static int run(const struct command *command, int argc, char **argv)
 {
-        static const struct option options[] = {OPTIONS_COMMON, {NULL}};
-        struct session session = {.paths = {.prototype = NULL}};
         const char *modules = NULL;
-        int option, status;
+        const struct command_option options[] = {{"modules", .text = &modules}, {NULL}};
+        struct rehearsal rehearsal;
+        int status;
 
-        while ((option = command_option(command, argc, argv, options)) != -1) {
-                switch (option) {
-                case OPTION_HELP:
-                        return command_help(command);
-                case OPTION_MODULES:
-                        modules = optarg;
-                        break;
-                default:
-                        return STATUS_USAGE;
-                }
-        }
-        if (!command_arguments(command, argc, 1, 1))
-                return STATUS_USAGE;
-        status = session_open(&session, modules, argv[optind]);
+        argv = command_arguments(command, argc, argv, options, &status);
+        if (!argv)
+                return status;
+        status = rehearsal_init(&rehearsal, modules, argv[0]);
         if (status != STATUS_OK)
                 return status;
-        status = check(&session);
-        session_close(&session);
+        status = check(&rehearsal);
+        rehearsal_finish(&rehearsal);
         return status;
 }
 
@@ -127,5 +102,6 @@ const struct command command_check = {
                 "  -h, --help       this text\n"
                 "\n"
                 "Exit status: 0 good, 1 errors, 2 the command line was not understood.\n",
+        .arguments = {1, 1},
         .run = run,
 };

@@ -249,6 +249,7 @@ json_t *describe_launch(const struct launch *launch, const struct config_applica
         json_object_set_new(object, "maximum",
                             json_string(ladder_level_name(application->isolation.maximum)));
         json_object_update_new(object, describe_locks(plan));
+        json_object_set_new(object, "cgroup", describe_cgroup(&plan->cgroup));
         json_object_set_new(object, "steps", describe_steps(plan, isolation_describe));
         json_object_set_new(object, "worker_steps",
                             describe_steps(plan, isolation_describe_worker));

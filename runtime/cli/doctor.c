@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "isolation/ladder.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/options.h"
 #include "runtime/compile/compile.h"
 
 #define LANDLOCK_WHOLE 6 /* the ABI from which on nothing is missing that clade makes use of */
@@ -216,32 +217,13 @@ static int examine(bool json)
         return json ? print_json(&found) : print_text(&found);
 }
 
-enum { OPTION_JSON = OPTION_FIRST };
-
 static int run(const struct command *command, int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"help", no_argument, NULL, OPTION_HELP},
-                {"json", no_argument, NULL, OPTION_JSON},
-                {NULL},
-        };
         bool json = false;
-        int option;
+        const struct command_option options[] = {{"json", .flag = &json}, {NULL}};
+        int status;
 
-        while ((option = command_option(command, argc, argv, options)) != -1) {
-                switch (option) {
-                case OPTION_HELP:
-                        return command_help(command);
-                case OPTION_JSON:
-                        json = true;
-                        break;
-                default:
-                        return STATUS_USAGE;
-                }
-        }
-        if (!command_arguments(command, argc, 0, 0))
-                return STATUS_USAGE;
-        return examine(json);
+        return command_arguments(command, argc, argv, options, &status) ? examine(json) : status;
 }
 
 const struct command command_doctor = {

@@ -8,6 +8,8 @@
 
 #include "base/own.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/options.h"
+#include "runtime/compile/load.h"
 
 /* --- for people ----------------------------------------------------------------------------- */
 
@@ -180,36 +182,19 @@ static int list(const char *modules, bool json)
         return r < 0 ? command_failed(&error) : STATUS_OK;
 }
 
-enum { OPTION_JSON = OPTION_FIRST };
-
 static int run(const struct command *command, int argc, char **argv)
 {
-        static const struct option options[] = {
-                OPTIONS_COMMON,
-                {"json", no_argument, NULL, OPTION_JSON},
-                {NULL},
-        };
         const char *modules = NULL;
         bool json = false;
-        int option;
+        const struct command_option options[] = {
+                {"modules", .text = &modules},
+                {"json", .flag = &json},
+                {NULL},
+        };
+        int status;
 
-        while ((option = command_option(command, argc, argv, options)) != -1) {
-                switch (option) {
-                case OPTION_HELP:
-                        return command_help(command);
-                case OPTION_MODULES:
-                        modules = optarg;
-                        break;
-                case OPTION_JSON:
-                        json = true;
-                        break;
-                default:
-                        return STATUS_USAGE;
-                }
-        }
-        if (!command_arguments(command, argc, 0, 0))
-                return STATUS_USAGE;
-        return list(modules, json);
+        return command_arguments(command, argc, argv, options, &status) ? list(modules, json)
+                                                                        : status;
 }
 
 const struct command command_modules = {

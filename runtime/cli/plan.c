@@ -5,50 +5,39 @@
 
 #include "runtime/cli/command.h"
 #include "runtime/cli/describe.h"
-#include "runtime/compile/compile.h"
+#include "runtime/cli/options.h"
+#include "runtime/cli/session.h"
 
-static json_t *plan_application(const struct session *session, struct filters *filters,
-                                const struct compile_cgroups *cgroups, const struct ladder *ladder,
-                                size_t index, bool show_environment, struct error *error)
+static json_t *plan_application(const struct compile *compile, size_t index, bool show_environment,
+                                struct error *error)
 {
-        const struct config *config = &session->loaded.config;
-        const struct compile compile = {
-                .config = config,
-                .cgroups = cgroups,
-                .ladder = ladder,
-                .filters = filters,
-                .template_directory = session->paths.templates,
-                .notice = print_compile_notice,
-        };
+        const struct config_application *application = &compile->config->applications[index];
         struct compiled *compiled = NULL;
         json_t *object;
 
-        if (compile_application(&compile, index, &compiled, error) < 0)
+        if (compile_application(compile, index, &compiled, error) < 0)
                 return NULL;
-        object = describe_launch(compiled_launch(compiled), &config->applications[index],
-                                 show_environment);
+        object = describe_launch(compiled_launch(compiled), application, show_environment);
         compiled_destroy(compiled);
         if (!object)
-                error_set(error, ENOMEM, "describing %s", config->applications[index].name);
+                error_set(error, ENOMEM, "describing %s", application->name);
         return object;
 }
 
-/* One application's plan, or with a NULL name all of them; those that cannot be made are told on stderr. */
-static int plan(const struct session *session, const char *name, bool show_environment)
+static void print(const json_t *json)
 {
-        const struct config *config = &session->loaded.config;
-        struct filters filters = FILTERS_INIT(session->paths.profiles);
-        struct error probe_error = ERROR_INIT;
-        struct compile_cgroups cgroups;
-        struct ladder ladder;
-        json_t *list;
+        json_dumpf(json, stdout, JSON_INDENT(2));
+        putchar('\n');
+}
+
+/* One application's plan, or with a NULL name all of them; those that cannot be made are told on stderr. */
+static int plan(const struct compile *compile, const char *name, bool show_environment)
+{
+        const struct config *config = compile->config;
+        json_t *list = json_array();
         int status = STATUS_OK;
         bool found = false;
 
-        if (level_probe(config, false, &ladder, &probe_error) < 0)
-                return command_failed(&probe_error);
-        list = json_array();
-        compile_find_cgroups(config, &cgroups);
         for (size_t i = 0; i < config->application_count; i++) {
                 struct error error = ERROR_INIT;
                 json_t *object;
@@ -56,8 +45,7 @@ static int plan(const struct session *session, const char *name, bool show_envir
                 if (name && strcmp(config->applications[i].name, name) != 0)
                         continue;
                 found = true;
-                object = plan_application(session, &filters, &cgroups, &ladder, i, show_environment,
-                                          &error);
+                object = plan_application(compile, i, show_environment, &error);
                 if (object)
                         json_array_append_new(list, object);
                 else
@@ -67,55 +55,37 @@ static int plan(const struct session *session, const char *name, bool show_envir
                 fprintf(stderr, "clade: %s has no application \"%s\"\n", config->file, name);
                 status = STATUS_FAILED;
         } else if (name && status == STATUS_OK) {
-                json_dumpf(json_array_get(list, 0), stdout, JSON_INDENT(2));
-                putchar('\n');
+                print(json_array_get(list, 0));
         } else if (!name) {
                 json_t *whole = json_pack("{s:O}", "applications", list);
 
-                json_dumpf(whole, stdout, JSON_INDENT(2));
-                putchar('\n');
+                print(whole);
                 json_decref(whole);
         }
         json_decref(list);
-        filters_finish(&filters);
         return status;
 }
 
-enum { OPTION_SHOW_ENVIRONMENT = OPTION_FIRST };
-
 static int run(const struct command *command, int argc, char **argv)
 {
-        static const struct option options[] = {
-                OPTIONS_COMMON,
-                {"show-environment", no_argument, NULL, OPTION_SHOW_ENVIRONMENT},
-                {NULL},
-        };
-        struct session session = {.paths = {.prototype = NULL}};
         const char *modules = NULL;
         bool show_environment = false;
-        int option, status;
+        const struct command_option options[] = {
+                {"modules", .text = &modules},
+                {"show-environment", .flag = &show_environment},
+                {NULL},
+        };
+        struct rehearsal rehearsal;
+        int status;
 
-        while ((option = command_option(command, argc, argv, options)) != -1) {
-                switch (option) {
-                case OPTION_HELP:
-                        return command_help(command);
-                case OPTION_MODULES:
-                        modules = optarg;
-                        break;
-                case OPTION_SHOW_ENVIRONMENT:
-                        show_environment = true;
-                        break;
-                default:
-                        return STATUS_USAGE;
-                }
-        }
-        if (!command_arguments(command, argc, 1, 2))
-                return STATUS_USAGE;
-        status = session_open(&session, modules, argv[optind]);
+        argv = command_arguments(command, argc, argv, options, &status);
+        if (!argv)
+                return status;
+        status = rehearsal_init(&rehearsal, modules, argv[0]);
         if (status != STATUS_OK)
                 return status;
-        status = plan(&session, argv[optind + 1], show_environment);
-        session_close(&session);
+        status = plan(&rehearsal.compile, argv[1], show_environment);
+        rehearsal_finish(&rehearsal);
         return status;
 }
 
@@ -143,5 +113,6 @@ const struct command command_plan = {
                 "Exit status: 0; 1 when there is no plan, with the reason on stderr; 2 the command "
                 "line\n"
                 "was not understood.\n",
+        .arguments = {1, 2},
         .run = run,
 };

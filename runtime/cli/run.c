@@ -1,33 +1,17 @@
 /* clade run: the supervisor, in the foreground. What it tells is events on stderr, from the first one on. */
-#include <stdio.h>
-#include <string.h>
-
 #include "runtime/cli/command.h"
+#include "runtime/cli/options.h"
+#include "runtime/cli/session.h"
 #include "runtime/supervisor/supervisor.h"
 
-static const char *const formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
+static const char *const formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
 static const char *const levels[] = {
         [LOG_DEBUG] = "debug",
         [LOG_INFO] = "info",
         [LOG_WARNING] = "warning",
         [LOG_ERROR] = "error",
+        NULL,
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Which of the names `text` is; -1, and it is printed, when it is none. */
-static int choose(const struct command *command, const char *option, const char *text,
-                  const char *const *names, size_t count)
-{
-        for (size_t i = 0; i < count; i++)
-                if (strcmp(names[i], text) == 0)
-                        return (int)i;
-        fprintf(stderr, "clade %s: --%s \"%s\": expected", command->name, option, text);
-        for (size_t i = 0; i < count; i++)
-                fprintf(stderr, "%s %s", i ? " or" : "", names[i]);
-        fprintf(stderr, "; see clade %s --help\n", command->name);
-        return -1;
-}
 
 static void on_module(void *context, const char *path, bool serious, const struct error *error)
 {
@@ -69,7 +53,7 @@ static int supervise(const char *modules, const char *file,
         if (session_load(&session, &load, file, &diagnostics, &error) == 0) {
                 status = supervisor_run(&session.loaded.config, &session.loaded.catalogue,
                                         &session.paths, options);
-                session_close(&session);
+                session_finish(&session);
         } else {
                 tell(&log, &diagnostics, &error);
         }
@@ -77,46 +61,26 @@ static int supervise(const char *modules, const char *file,
         return status;
 }
 
-enum { OPTION_LOG_FORMAT = OPTION_FIRST, OPTION_LOG_LEVEL };
-
 static int run(const struct command *command, int argc, char **argv)
 {
-        static const struct option table[] = {
-                OPTIONS_COMMON,
-                {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
-                {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+        const char *modules = NULL;
+        unsigned format = LOG_TEXT, level = LOG_INFO;
+        const struct command_option options[] = {
+                {"modules", .text = &modules},
+                {"log-format", .choice = &format, .choices = formats},
+                {"log-level", .choice = &level, .choices = levels},
                 {NULL},
         };
-        struct supervisor_options options = {.format = LOG_TEXT, .level = LOG_INFO};
-        const char *modules = NULL;
-        int option, choice;
+        int status;
 
-        while ((option = command_option(command, argc, argv, table)) != -1) {
-                switch (option) {
-                case OPTION_HELP:
-                        return command_help(command);
-                case OPTION_MODULES:
-                        modules = optarg;
-                        break;
-                case OPTION_LOG_FORMAT:
-                        choice = choose(command, "log-format", optarg, formats, COUNT(formats));
-                        if (choice < 0)
-                                return STATUS_USAGE;
-                        options.format = (enum log_format)choice;
-                        break;
-                case OPTION_LOG_LEVEL:
-                        choice = choose(command, "log-level", optarg, levels, COUNT(levels));
-                        if (choice < 0)
-                                return STATUS_USAGE;
-                        options.level = (enum log_level)choice;
-                        break;
-                default:
-                        return STATUS_USAGE;
-                }
-        }
-        if (!command_arguments(command, argc, 1, 1))
-                return STATUS_USAGE;
-        return supervise(modules, argv[optind], &options);
+        argv = command_arguments(command, argc, argv, options, &status);
+        if (!argv)
+                return status;
+        return supervise(modules, argv[0],
+                         &(struct supervisor_options){
+                                 .format = (enum log_format)format,
+                                 .level = (enum log_level)level,
+                         });
 }
 
 const struct command command_run = {
@@ -142,5 +106,6 @@ const struct command command_run = {
                 "Exit status: 0 after one of these signals, 1 when nothing could start, 2 the "
                 "command\n"
                 "line was not understood.\n",
+        .arguments = {1, 1},
         .run = run,
 };
