@@ -9,29 +9,13 @@
 #include "isolation/seccomp/program.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string.h>
 
+#include "base/machine.h"
 #include "base/own.h"
 #include "isolation/seccomp/compiler.h"
-
-#if defined(__x86_64__)
-#define NATIVE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE AUDIT_ARCH_AARCH64
-#elif defined(__riscv)
-#define NATIVE AUDIT_ARCH_RISCV64
-#elif defined(__s390x__)
-#define NATIVE AUDIT_ARCH_S390X
-#elif defined(__powerpc64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define NATIVE AUDIT_ARCH_PPC64LE
-#elif defined(__loongarch64)
-#define NATIVE AUDIT_ARCH_LOONGARCH64
-#else
-#error "name this machine's AUDIT_ARCH_ (linux/audit.h)"
-#endif
 
 #define NUMBERS_MAX 1024 /* far beyond what any table has (470 in Linux 6.18) */
 #define GAPS_MAX    64   /* so that jumps stay within their 8 bits */
@@ -72,7 +56,7 @@ static size_t emit(const struct gap *gaps, size_t count, struct sock_filter *out
 
         out[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                                                 offsetof(struct seccomp_data, arch));
-        out[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE, 1, 0);
+        out[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MACHINE, 1, 0);
         out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
         out[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                                                 offsetof(struct seccomp_data, nr));

@@ -1,7 +1,6 @@
 #include "runtime/relay/confine.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -10,17 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/machine.h"
 #include "base/own.h"
-
-#if defined(__x86_64__)
-#define MACHINE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define MACHINE AUDIT_ARCH_AARCH64
-#elif defined(__riscv) && __riscv_xlen == 64
-#define MACHINE AUDIT_ARCH_RISCV64
-#else
-#error "no system call filter for this machine"
-#endif
 
 #define ALLOW(number)                                                                              \
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1),                                       \

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/profile/profile.h"
+#include "base/machine.h"
 #include "isolation/seccomp/compiler.h"
+#include "runtime/profile/profile.h"
 #include "tests/unit/bpf_simulator.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,14 +22,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         } while (0)
 
 #define CALLS_MAX 24 /* libseccomp takes its time for many conditions */
-
-#if defined(__x86_64__)
-#define NATIVE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE AUDIT_ARCH_AARCH64
-#else
-#error "name this machine's AUDIT_ARCH_"
-#endif
 
 static void require_rule(const struct seccomp_rule *rule)
 {
@@ -59,9 +52,9 @@ static void require_program(const struct seccomp_profile *profile)
         }
         REQUIRE(seccomp_program_valid(filter.program, filter.length));
         REQUIRE(answer(&filter, AUDIT_ARCH_S390X, 1) == SECCOMP_RET_KILL_PROCESS);
-        REQUIRE(answer(&filter, NATIVE, 1000) == (SECCOMP_RET_ERRNO | ENOSYS));
-        REQUIRE(answer(&filter, NATIVE, 0x40000001) == (SECCOMP_RET_ERRNO | ENOSYS));
-        REQUIRE(answer(&filter, NATIVE, 0) != BPF_BROKEN);
+        REQUIRE(answer(&filter, MACHINE, 1000) == (SECCOMP_RET_ERRNO | ENOSYS));
+        REQUIRE(answer(&filter, MACHINE, 0x40000001) == (SECCOMP_RET_ERRNO | ENOSYS));
+        REQUIRE(answer(&filter, MACHINE, 0) != BPF_BROKEN);
         seccomp_filter_finish(&filter);
 }
 

@@ -22,18 +22,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/machine.h"
 #include "base/own.h"
 #include "isolation/seccomp/compiler.h"
 #include "tests/unit/bpf_simulator.h"
 #include "tests/unit/profile_fixture.h"
-
-#if defined(__x86_64__)
-#define NATIVE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE AUDIT_ARCH_AARCH64
-#else
-#error "name this machine's AUDIT_ARCH_"
-#endif
 
 #define X32_BIT  0x40000000u
 #define HIGH     0xabcd000100000000ull /* what a filter must not be fooled by */
@@ -96,7 +89,7 @@ static uint32_t answer(enum variant variant, enum stack stack, const struct secc
 static uint32_t ask(enum variant variant, enum stack stack, int call, uint64_t a, uint64_t b,
                     uint64_t c)
 {
-        const struct seccomp_data data = {.nr = call, .arch = NATIVE, .args = {a, b, c}};
+        const struct seccomp_data data = {.nr = call, .arch = MACHINE, .args = {a, b, c}};
 
         return answer(variant, stack, &data);
 }
@@ -288,7 +281,7 @@ Test(seccomp, answers_of_the_table)
                 const struct row *row = &rows[i];
                 struct seccomp_data data = {
                         .nr = (int)row->call,
-                        .arch = row->architecture ? row->architecture : NATIVE,
+                        .arch = row->architecture ? row->architecture : MACHINE,
                 };
                 char expected[32], got[32];
                 uint32_t action;
@@ -357,7 +350,7 @@ Test(seccomp, without_a_network_namespace_no_socket_reaches_a_network)
                         for (uint32_t family = 0; family < 256; family++) {
                                 struct seccomp_data data = {
                                         .nr = SYS_socket,
-                                        .arch = NATIVE,
+                                        .arch = MACHINE,
                                         .args = {high_halves[h] | family, 1, 0},
                                 };
                                 bool allowed = family == AF_UNIX && !none;

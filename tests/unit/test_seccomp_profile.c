@@ -12,17 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/machine.h"
 #include "base/own.h"
 #include "tests/unit/bpf_simulator.h"
 #include "tests/unit/profile_fixture.h"
-
-#if defined(__x86_64__)
-#define NATIVE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE AUDIT_ARCH_AARCH64
-#else
-#error "name this machine's AUDIT_ARCH_"
-#endif
 
 #define NUMBERS_END 600 /* the youngest call has 469 */
 #define ERRNO(code) (SECCOMP_RET_ERRNO | (code))
@@ -138,23 +131,23 @@ static void same_as_libseccomp(const struct seccomp_profile *profile,
 {
         for (uint32_t number = 0; number < NUMBERS_END; number++) {
                 char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
-                uint32_t got = run(ours, NATIVE, number, args);
-                uint32_t expected = run(theirs, NATIVE, number, args);
+                uint32_t got = run(ours, MACHINE, number, args);
+                uint32_t expected = run(theirs, MACHINE, number, args);
                 char texts[2][32];
 
                 /* What is younger than libseccomp's table has a name here, or else none. */
                 if (!name && got == ERRNO(ENOSYS))
                         expected = got;
-                cr_expect(name || number >= 335 || NATIVE != AUDIT_ARCH_X86_64);
+                cr_expect(name || number >= 335 || MACHINE != AUDIT_ARCH_X86_64);
                 free(name);
                 cr_assert_eq(got, expected, "%s, number %u: %s, not %s", profile->file, number,
                              bpf_action_text(got, texts[0], sizeof(texts[0])),
                              bpf_action_text(expected, texts[1], sizeof(texts[1])));
                 for (size_t i = 0; i < ARRAY_SIZE(architectures); i++)
-                        if (architectures[i] != NATIVE)
+                        if (architectures[i] != MACHINE)
                                 cr_assert_eq(run(ours, architectures[i], number, args),
                                              SECCOMP_RET_KILL_PROCESS);
-                cr_assert_eq(run(ours, NATIVE, number | 0x40000000, args), ERRNO(ENOSYS));
+                cr_assert_eq(run(ours, MACHINE, number | 0x40000000, args), ERRNO(ENOSYS));
         }
 }
 
@@ -395,7 +388,7 @@ Test(seccomp_profile, made_by_chance_they_mean_what_they_say)
                                                                         .arguments[k]
                                                                         .value +
                                                                 chance() % 3 - 1;
-                        got = run(&filter, NATIVE, (uint32_t)seccomp_syscall_resolve_name(name),
+                        got = run(&filter, MACHINE, (uint32_t)seccomp_syscall_resolve_name(name),
                                   args);
                         expected = evaluate(&profile, name, args);
                         cr_assert_eq(
@@ -450,11 +443,11 @@ Test(seccomp_profile, includes_and_excludes)
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 uint32_t number = (uint32_t)rows[i].number;
 
-                cr_expect_eq(run(&none, NATIVE, number, nothing),
+                cr_expect_eq(run(&none, MACHINE, number, nothing),
                              rows[i].without ? SECCOMP_RET_ALLOW : ERRNO(EPERM), "%u", number);
-                cr_expect_eq(run(&admin, NATIVE, number, nothing),
+                cr_expect_eq(run(&admin, MACHINE, number, nothing),
                              rows[i].with_admin ? SECCOMP_RET_ALLOW : ERRNO(EPERM), "%u", number);
-                cr_expect_eq(run(&all, NATIVE, number, nothing),
+                cr_expect_eq(run(&all, MACHINE, number, nothing),
                              rows[i].with_all ? SECCOMP_RET_ALLOW : ERRNO(EPERM), "%u", number);
         }
         cr_expect(seccomp_profile_asks(&profile));

@@ -13,17 +13,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "base/machine.h"
 #include "base/own.h"
 #include "tests/unit/bpf_simulator.h"
 #include "tests/unit/profile_fixture.h"
-
-#if defined(__x86_64__)
-#define NATIVE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE AUDIT_ARCH_AARCH64
-#else
-#error "name this machine's AUDIT_ARCH_"
-#endif
 
 #define ERRNO(code) (SECCOMP_RET_ERRNO | (code))
 #define NO          ERRNO(EPERM)
@@ -70,7 +63,7 @@ static void check(const struct stack *stack, const struct row *rows, size_t coun
                 const struct row *row = &rows[i];
                 const struct seccomp_data data = {
                         .nr = (int)row->call,
-                        .arch = row->architecture ? row->architecture : NATIVE,
+                        .arch = row->architecture ? row->architecture : MACHINE,
                         .args = {row->args[0], row->args[1], row->args[2], row->args[3]},
                 };
                 uint32_t prototype = bpf_run_stack(stack->filters, 2, &data);
@@ -207,7 +200,7 @@ Test(seccomp_worker, chained_as_one_over_the_other)
                 for (size_t i = 0; i < ARRAY_SIZE(firsts); i++)
                         for (uint64_t second = 0; second < 16; second++) {
                                 const struct seccomp_data data = {.nr = (int)number,
-                                                                  .arch = NATIVE,
+                                                                  .arch = MACHINE,
                                                                   .args = {firsts[i], second}};
 
                                 cr_assert_eq(bpf_run_stack(&chained.filters[2], 1, &data),
@@ -234,7 +227,7 @@ Test(seccomp_worker, memory_is_not_written_and_executed)
                 for (uint64_t high = 0; high <= HIGH; high += HIGH) {
                         bool written = bits & PROT_WRITE && bits & PROT_EXEC;
                         struct seccomp_data data = {
-                                .nr = SYS_mmap, .arch = NATIVE, .args = {0, 4096, high | bits}};
+                                .nr = SYS_mmap, .arch = MACHINE, .args = {0, 4096, high | bits}};
 
                         cr_expect_eq(bpf_run_stack(with.filters, 3, &data),
                                      written ? ERRNO(EACCES) : ALLOW, "mmap %lx", bits);
@@ -245,7 +238,7 @@ Test(seccomp_worker, memory_is_not_written_and_executed)
                                 cr_expect_eq(bpf_run_stack(without.filters, 3, &data), ALLOW);
                         }
                         data = (struct seccomp_data){
-                                .nr = SYS_shmat, .arch = NATIVE, .args = {1, 0, bits << 12}};
+                                .nr = SYS_shmat, .arch = MACHINE, .args = {1, 0, bits << 12}};
                         cr_expect_eq(bpf_run_stack(with.filters, 3, &data),
                                      bits << 12 & SHM_EXEC ? ERRNO(EACCES) : ALLOW);
                 }
