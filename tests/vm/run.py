@@ -66,7 +66,7 @@ def add_clade(target, build):
     for folder in ("rootfs-templates", "seccomp-profiles", "tests/vm/guest"):
         if (SOURCE / folder).exists():
             target.tree(SOURCE / folder)
-    for name in ("clade.py", "places.py"):
+    for name in ("clade.py", "places.py", "test_inside.py"):
         target.add(SOURCE / "tests/integration" / name)
 
 
@@ -100,6 +100,7 @@ def make_image(path, build, modules, arguments):
         f"export {name}='{value}'\n" for name, value in (
             ("CLADE_BUILD_DIR", build), ("GUEST", SOURCE / "tests/vm/guest"), ("CI", "true"),
             ("PYTHONPATH", SOURCE / "tests/integration"),
+            ("INSIDE", SOURCE / "tests/integration/test_inside.py"),
             ("PYTEST_ADDOPTS", " ".join(arguments)))))
     target.finish()
 
