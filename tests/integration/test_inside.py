@@ -160,6 +160,8 @@ def test_signals_reach_nobody(place):  # row 31
     port = clade.free_port()
     server = place.run({"inside": clade.native("probe", processes=3)}, {f"127.0.0.1:{port}": "inside"})
     server.wait_ready("inside")
+    # Before Landlock's scopes a filter keeps the prototype from their signals, and nothing keeps siblings.
+    scopes = server.find("application-ready", "inside")[0]["landlock"] >= 6
     all_refused(clade.get(port, "/signals?pid=1"), 7)
     others = 0
     for _ in range(10):
@@ -170,7 +172,7 @@ def test_signals_reach_nobody(place):  # row 31
             others += set(found.values()) <= REFUSED
             # Itself it may signal as it likes; another one not at all.
             assert set(found.values()) <= REFUSED or set(found.values()) == {"done"}, found
-    assert others >= 10
+    assert others >= (10 if scopes else 0)
 
 
 @USERS

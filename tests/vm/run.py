@@ -27,7 +27,7 @@ UNUSED = {"test", "idlelib", "tkinter", "lib2to3", "ensurepip", "distutils", "py
 MEMORY = 1024  # MB
 BEGUN = b"vm: begun"  # what the first process prints
 BOOT_S = {"kvm": 10, "tcg": 120}  # until then: some hosts offer a KVM that hangs
-ALL_S = 240
+ALL_S = 400
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nvm:x:1000:1000::/tmp:/bin/sh\n"
 GROUP = "root:x:0:\nnogroup:x:65534:\nvm:x:1000:\n"
