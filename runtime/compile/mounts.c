@@ -113,8 +113,10 @@ static int add_bind(struct root *root, const struct config_mount *mount, struct 
 {
         int r;
 
-        if (!mount->source)
-                return error_say(error, EINVAL, "a bind mount needs a source");
+        if (!mount->source) {
+                error_say(error, EINVAL, "a bind mount needs a source");
+                return error_remedy(error, "name the path on the host that it shows");
+        }
         r = root_source(root, mount->source, true, &entry->source, NULL, error);
         if (r == 0 && mount_options_name(mount->options, "bind"))
                 r = check_alone(root->plan->sources[entry->source].path, error);

@@ -11,38 +11,10 @@
 
 #include "base/missing.h"
 #include "base/own.h"
-#include "compile_fixture.h"
+#include "compile_suite.h"
 #include "runtime/compile/compilation.h"
 
-static struct fixture fixture;
-
-static void setup(void)
-{
-        fixture_init(&fixture);
-}
-
-static void teardown(void)
-{
-        fixture_finish(&fixture);
-}
-
 TestSuite(compile, .init = setup, .fini = teardown);
-
-static void must_compile(void)
-{
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
-}
-
-static void must_refuse(const char *pointer, const char *text)
-{
-        char place[128];
-
-        snprintf(place, sizeof(place), "configuration /applications/a%s: ", pointer);
-        cr_assert_lt(fixture_compile(&fixture), 0, "it compiled, expected: %s", text);
-        cr_expect_eq(strncmp(fixture.error.text, place, strlen(place)), 0, "%s",
-                     fixture.error.text);
-        cr_expect(strstr(fixture.error.text, text), "%s", fixture.error.text);
-}
 
 static struct config_value executable(const char *path)
 {

@@ -10,20 +10,8 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "compile_fixture.h"
+#include "compile_suite.h"
 #include "isolation/clone.h"
-
-static struct fixture fixture;
-
-static void setup(void)
-{
-        fixture_init(&fixture);
-}
-
-static void teardown(void)
-{
-        fixture_finish(&fixture);
-}
 
 TestSuite(compile_live, .init = setup, .fini = teardown, .timeout = 60);
 
@@ -47,7 +35,7 @@ static void inside(const char *const *arguments, char *answers, size_t room)
         pid_t pid;
 
         cr_assert_geq(executable, 0);
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         launch = launch_write(compiled_launch(fixture.compiled));
         cr_assert_geq(launch, 0);
         null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -14,7 +14,7 @@
 
 #include "base/missing.h"
 #include "base/own.h"
-#include "compile_fixture.h"
+#include "compile_suite.h"
 #include "runtime/compile/landlock.h"
 
 #define READ_ONLY (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -22,36 +22,7 @@
         (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE |                             \
          LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER)
 
-static struct fixture fixture;
-
-static void setup(void)
-{
-        fixture_init(&fixture);
-}
-
-static void teardown(void)
-{
-        fixture_finish(&fixture);
-}
-
 TestSuite(locks, .init = setup, .fini = teardown);
-
-static void must_compile(void)
-{
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
-}
-
-static void must_refuse(const char *pointer, const char *text)
-{
-        char place[128];
-
-        snprintf(place, sizeof(place), "configuration /applications/a%s: ", pointer);
-        cr_assert_lt(fixture_compile(&fixture), 0, "it compiled, expected: %s", text);
-        cr_expect_eq(strncmp(fixture.error.text, place, strlen(place)), 0, "%s",
-                     fixture.error.text);
-        cr_expect(strstr(fixture.error.text, text), "%s", fixture.error.text);
-        cr_expect(fixture.error.remedy[0], "no remedy for: %s", fixture.error.text);
-}
 
 static const struct plan_landlock_rule *rule_of(const struct plan_landlock *domain,
                                                 const char *path)

@@ -2,32 +2,14 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/own.h"
-#include "compile_fixture.h"
-
-static struct fixture fixture;
-
-static void setup(void)
-{
-        fixture_init(&fixture);
-}
-
-static void teardown(void)
-{
-        fixture_finish(&fixture);
-}
+#include "compile_suite.h"
 
 TestSuite(covers, .init = setup, .fini = teardown);
-
-static void must_compile(void)
-{
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
-}
 
 static size_t count(enum plan_entry_kind kind, const char *target)
 {

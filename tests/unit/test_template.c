@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "compile_fixture.h"
+#include "compile_suite.h"
 
 /* Templates that are wrong; `remedy` and `text` must be in what is said about them. */
 static const struct {
@@ -93,18 +93,6 @@ static const struct {
          "readlink of /absent-here: No such file"},
 };
 
-static struct fixture fixture;
-
-static void setup(void)
-{
-        fixture_init(&fixture);
-}
-
-static void teardown(void)
-{
-        fixture_finish(&fixture);
-}
-
 TestSuite(template, .init = setup, .fini = teardown);
 
 Test(template, refused)
@@ -138,7 +126,7 @@ Test(template, optional_things_may_be_missing)
                          "{\"device\": \"/dev/absent-here\", \"major\": 9, \"minor\": 9, "
                          "\"optional\": true}]}");
         fixture.application.isolation.rootfs = (char *)"sparse";
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         cr_expect_eq(fixture_plan(&fixture)->entry_count, 0);
 }
 
@@ -148,7 +136,7 @@ Test(template, content_names_the_application)
                          "{\"entries\": [{\"file\": \"/x\", \"mode\": \"0400\", \"content\": "
                          "\"$ ${application} ${user}:${group} ${uid}:${gid} $${uid}\"}]}");
         fixture.application.isolation.rootfs = (char *)"named";
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         cr_expect_str_eq(fixture_entry(&fixture, "/x")->content, "$ a app:crew 1000:1000 $1000");
         cr_expect_eq(fixture_entry(&fixture, "/x")->mode, 0400);
 }
@@ -164,7 +152,7 @@ Test(template, parents_are_made_once_and_in_order)
                          "\"content\": \"\"}, {\"symlink\": \"/l\", \"target\": \"../a/b\"}, "
                          "{\"tmpfs\": \"/l/e/f\"}]}");
         fixture.application.isolation.rootfs = (char *)"deep";
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         plan = fixture_plan(&fixture);
         cr_assert_eq(plan->entry_count, 7);
         for (size_t i = 0; i < 7; i++)
@@ -178,7 +166,7 @@ Test(template, devices_are_usable_and_nothing_else_is)
         const struct plan_entry *null;
 
         fixture.application.isolation.rootfs = (char *)"base";
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         null = fixture_entry(&fixture, "/dev/null");
         cr_assert(null);
         cr_expect_eq(null->attributes, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
@@ -217,7 +205,7 @@ Test(template, minimal_has_libc_and_no_shell)
         const struct plan *plan;
         char *passwd;
 
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         check_sources();
         plan = fixture_plan(&fixture);
         for (size_t i = 0; i < plan->entry_count; i++) {
@@ -244,7 +232,7 @@ Test(template, host_shows_usr_and_follows_its_layout)
         struct stat st;
 
         fixture.application.isolation.rootfs = (char *)"host";
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         check_sources();
         cr_expect_str_eq(fixture_source(&fixture, fixture_entry(&fixture, "/usr"))->path, "/usr");
         bin = fixture_entry(&fixture, "/bin");
@@ -259,14 +247,14 @@ Test(template, host_network_gets_the_hosts_resolver)
 {
         cr_assert_eq(access("/etc/resolv.conf", F_OK), 0, "this host has no /etc/resolv.conf");
         fixture.application.isolation.network = CONFIG_NETWORK_HOST;
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         cr_expect_eq(fixture_entry(&fixture, "/etc/resolv.conf")->kind, PLAN_BIND);
 }
 
 Test(template, no_proc_without_a_pid_namespace)
 {
         fixture.application.isolation.namespaces &= ~(uint64_t)CLONE_NEWPID;
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         cr_expect_null(fixture_entry(&fixture, "/proc"));
         cr_expect(strstr(fixture.notices, "a: there is no /proc"), "%s", fixture.notices);
 }
@@ -296,7 +284,7 @@ Test(template, own_template_by_path)
                          "\"entries\": [{\"directory\": \"/mine\", \"mode\": \"0700\"}]}");
         snprintf(path, sizeof(path), "%s/mine/template.json", fixture.templates);
         fixture.application.isolation.rootfs = path;
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         cr_expect_eq(fixture_entry(&fixture, "/mine")->mode, 0700);
         cr_expect(fixture_entry(&fixture, "/dev/null"));
 }
@@ -347,7 +335,7 @@ Test(template, the_administrators_own_beside_ours)
                      "{\"include\": \"base\", \"entries\": [{\"directory\": \"/special\"}]}");
         fixture.config.settings.templates = more;
         fixture.application.isolation.rootfs = (char *)"special";
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         cr_expect(fixture_entry(&fixture, "/special"));
         fixture.application.isolation.rootfs = (char *)"base";
         cr_expect_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
@@ -373,7 +361,7 @@ Test(template, directory_as_root)
         cr_assert_eq(symlink("/etc/../../../etc", fixture_path(&fixture, "image/lib")), 0);
         snprintf(path, sizeof(path), "%s", fixture_path(&fixture, "image"));
         fixture.application.isolation.rootfs = path;
-        cr_assert_eq(fixture_compile(&fixture), 0, "%s", fixture.error.text);
+        must_compile();
         cr_expect_eq(fixture_source(&fixture, fixture_entry(&fixture, "/usr"))->type, S_IFDIR);
         cr_expect_eq(fixture_source(&fixture, fixture_entry(&fixture, "/hello"))->type, S_IFREG);
         cr_expect(fixture_entry(&fixture, "/hello")->attributes & MOUNT_ATTR_RDONLY);
