@@ -6,15 +6,10 @@
 #include <string.h>
 
 #include "runtime/config/config.h"
+#include "tests/fuzz/require.h"
 #include "tests/unit/config_catalogue.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-        do {                                                                                       \
-                if (!(condition))                                                                  \
-                        abort();                                                                   \
-        } while (0)
 
 static void require_printable(const char *text)
 {

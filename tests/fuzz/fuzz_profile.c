@@ -11,15 +11,10 @@
 #include "base/machine.h"
 #include "isolation/seccomp/compiler.h"
 #include "runtime/profile/profile.h"
+#include "tests/fuzz/require.h"
 #include "tests/unit/bpf_simulator.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-        do {                                                                                       \
-                if (!(condition))                                                                  \
-                        abort();                                                                   \
-        } while (0)
 
 #define CALLS_MAX 24 /* libseccomp takes its time for many conditions */
 

@@ -5,85 +5,18 @@ import os
 import pathlib
 import socket
 import time
-import urllib.parse
 
 import pytest
 
 import clade
+import expressions
 
 USERS = pytest.mark.users("root", "user", "subuid")
-
-# Answers each request with what the Python expression in its target gives, or with the name of the error.
-SCRIPT = """
-import errno, os, resource, socket, sys, time, urllib.parse
-
-def call(function, *arguments):
-    try:
-        return function(*arguments)
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def write(path):
-    try:
-        with open(path, "w") as file:
-            file.write("1")
-        return "ok"
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def put(path, text):
-    try:
-        fd = os.open(path, os.O_WRONLY)
-        os.write(fd, text.encode())
-        return "ok"
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def tcp(what, port):
-    with socket.socket() as one:
-        try:
-            getattr(one, what)(("127.0.0.1", port))
-            return "ok"
-        except OSError as error:
-            return errno.errorcode[error.errno]
-
-def echo():
-    with socket.socket() as server, socket.socket() as client:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        client.connect(server.getsockname())
-        client.sendall(b"to oneself")
-        return server.accept()[0].recv(100).decode()
-
-server = socket.socket(fileno=3)
-while True:
-    client, _ = server.accept()
-    target = client.recv(65536).split()[1].decode()
-    try:
-        answer = repr(eval(urllib.parse.unquote(target[1:])))
-    except Exception as error:
-        answer = repr(error)
-    client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + answer.encode())
-    client.close()
-"""
 
 
 @pytest.fixture(name="run")
 def run_fixture(place):
-    """Starts one application; what it answers to an expression. Its listener is a unix socket."""
-    script = place.write("script.py", SCRIPT)
-
-    def start(isolation=None, **more):
-        path = place.path / "run" / f"socket{len(place.clades)}"
-        server = place.run({"app": clade.python(script, isolation=isolation, **more)},
-                           {f"unix:{path}": "app"})
-        server.wait_ready("app")
-
-        def ask(expression):
-            return eval(clade.get(str(path), "/" + urllib.parse.quote(expression)))  # our own repr
-        ask.server = server
-        return ask
-    return start
+    return expressions.starter(place)
 
 
 def shared(place, *names):
@@ -238,7 +171,7 @@ def test_the_session_keyring_is_its_own(place, run):
 
 def refusal(place, isolation=None, listener=None, **more):
     """What `clade check` says to a configuration that it must refuse."""
-    script = place.write("script.py", SCRIPT)
+    script = place.write("script.py", expressions.SCRIPT)
     configuration = place.configuration({"app": clade.python(script, isolation=isolation, **more)},
                                         {listener: "app"} if listener else None)
     done = place.command("check", configuration)

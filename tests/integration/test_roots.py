@@ -5,12 +5,11 @@ import os
 import pathlib
 import subprocess
 import threading
-import urllib.parse
 
 import pytest
 
 import clade
-from test_locks import SCRIPT
+import expressions
 
 USERS = pytest.mark.users("root", "user", "subuid")
 RENAME_EXCHANGE = 2
@@ -49,19 +48,7 @@ def terminal():
 
 @pytest.fixture(name="run")
 def run_fixture(place):
-    script = place.write("script.py", MORE + SCRIPT)
-
-    def start(isolation=None, **more):
-        path = place.path / "run" / f"socket{len(place.clades)}"
-        server = place.run({"app": clade.python(script, isolation=isolation, **more)},
-                           {f"unix:{path}": "app"})
-        server.wait_ready("app")
-
-        def ask(expression):
-            return eval(clade.get(str(path), "/" + urllib.parse.quote(expression)))  # our own repr
-        ask.server = server
-        return ask
-    return start
+    return expressions.starter(place, MORE)
 
 
 @USERS

@@ -63,35 +63,31 @@ static socklen_t abstract_address(struct sockaddr_un *address, const char *name)
         return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
 }
 
+/* A connection, or a datagram: whatever gets there. */
+static long reach(int family, int type, const void *address, socklen_t length)
+{
+        int fd = socket(family, type | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+                return fd;
+        return type == SOCK_DGRAM ? sendto(fd, "x", 1, 0, address, length)
+                                  : connect(fd, address, length);
+}
+
 /* The host's, by the name that the driver has told. */
 static void try_host_abstract(const struct probe *probe, const struct attempt *attempt,
                               struct outcome *outcome)
 {
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         struct sockaddr_un address;
         char name[100];
+        socklen_t length;
 
-        if (!parameter(probe, attempt->path, name, sizeof(name)))
+        if (!parameter(probe, attempt->path, name, sizeof(name))) {
                 outcome_set(outcome, "untold");
-        else
-                outcome_call(outcome, fd < 0 ? fd
-                                             : connect(fd, (void *)&address,
-                                                       abstract_address(&address, name)));
-}
-
-static void try_host_datagram(const struct probe *probe, const struct attempt *attempt,
-                              struct outcome *outcome)
-{
-        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_un address;
-        char name[100];
-
-        if (!parameter(probe, attempt->path, name, sizeof(name)))
-                outcome_set(outcome, "untold");
-        else
-                outcome_call(outcome, fd < 0 ? fd
-                                             : sendto(fd, "x", 1, 0, (void *)&address,
-                                                      abstract_address(&address, name)));
+                return;
+        }
+        length = abstract_address(&address, name);
+        outcome_call(outcome, reach(AF_UNIX, (int)attempt->number, &address, length));
 }
 
 static struct sockaddr_in loopback(long port)
@@ -107,17 +103,13 @@ static void try_host_port(const struct probe *probe, const struct attempt *attem
                           struct outcome *outcome)
 {
         long port = parameter_number(probe, "port");
-        int fd = socket(AF_INET, (int)attempt->number | SOCK_CLOEXEC, 0);
         struct sockaddr_in address = loopback(port);
 
         if (port == 0)
                 outcome_set(outcome, "untold");
-        else if (attempt->number == SOCK_DGRAM)
-                outcome_call(outcome,
-                             fd < 0 ? fd
-                                    : sendto(fd, "x", 1, 0, (void *)&address, sizeof(address)));
         else
-                outcome_call(outcome, fd < 0 ? fd : connect(fd, (void *)&address, sizeof(address)));
+                outcome_call(outcome,
+                             reach(AF_INET, (int)attempt->number, &address, sizeof(address)));
 }
 
 static void try_host_sysv(const struct probe *probe, const struct attempt *attempt,
@@ -379,8 +371,8 @@ const struct attempt socket_attempts[] = {
         SOCKET(46, "ax25", 3, SOCK_DGRAM, 0),
         SOCKET(46, "udplite", AF_INET, SOCK_DGRAM, 136),
         SOCKET(46, "mptcp", AF_INET, SOCK_STREAM, 262),
-        {47, "abstract", try_host_abstract, "abstract"},
-        {47, "abstract-datagram", try_host_datagram, "datagram"},
+        {47, "abstract", try_host_abstract, "abstract", .number = SOCK_STREAM},
+        {47, "abstract-datagram", try_host_abstract, "datagram", .number = SOCK_DGRAM},
         {47, "service", try_host_port, .number = SOCK_STREAM},
         {47, "sysv-memory", try_host_sysv},
         {47, "posix-memory", try_host_posix},
@@ -392,7 +384,7 @@ const struct attempt socket_attempts[] = {
         {52, "passed", find_passed},
         {57, "bind", try_bind, .number = 45672, .arguments = {AF_INET, SOCK_STREAM}},
         {57, "connect", try_own_connect},
-        {57, "sibling-abstract", try_host_abstract, "abstract"},
+        {57, "sibling-abstract", try_host_abstract, "abstract", .number = SOCK_STREAM},
         {61, "listener-reconnect", try_reconnect, .arguments = {LISTENER}},
         {61, "listener-fastopen", try_fastopen, .arguments = {LISTENER}},
         {61, "listener-fastopen-option", try_fastopen_option, .arguments = {LISTENER}},
