@@ -115,36 +115,41 @@ static bool seccomp_around(void)
         return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2;
 }
 
-/* The kernel's root of this mount namespace is a mount; a chroot's need not be one. */
-static bool chrooted(void)
+/* Whether something is mounted there, or with `below` anywhere below; -1 where mounts cannot be looked at. */
+static int mounted(const char *path, bool below)
 {
         cleanup_file FILE *file = fopen("/proc/self/mountinfo", "re");
         cleanup_free char *line = NULL;
-        size_t room = 0;
+        size_t room = 0, length = strlen(path);
 
-        while (file && getline(&line, &room, file) > 0) {
-                char target[8];
+        if (!file)
+                return -1;
+        while (getline(&line, &room, file) > 0) {
+                char target[16]; /* longer than any path that is asked for */
 
-                if (sscanf(line, "%*s %*s %*s %*s %7s", target) == 1 && strcmp(target, "/") == 0)
-                        return false;
+                if (sscanf(line, "%*s %*s %*s %*s %15s", target) != 1 ||
+                    strncmp(target, path, length) != 0)
+                        continue;
+                if (target[length] == (below ? '/' : '\0'))
+                        return 1;
         }
-        return file != NULL;
+        return 0;
+}
+
+/* The kernel's root of this mount namespace is a mount; a chroot's need not be one. */
+static bool chrooted(void)
+{
+        return mounted("/", false) == 0;
 }
 
 static bool proc_masked(void)
 {
-        cleanup_file FILE *file = fopen("/proc/self/mountinfo", "re");
-        cleanup_free char *line = NULL;
-        size_t room = 0;
+        return mounted("/proc", true) == 1;
+}
 
-        while (file && getline(&line, &room, file) > 0) {
-                char target[16];
-
-                if (sscanf(line, "%*s %*s %*s %*s %15s", target) == 1 &&
-                    strncmp(target, "/proc/", 6) == 0)
-                        return true;
-        }
-        return false;
+static bool apparmor_restricts(void)
+{
+        return read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1;
 }
 
 /* --- from errno and traces to a cause ----------------------------------------------------------- */
@@ -157,7 +162,7 @@ static enum cause cause_of_eperm(uint64_t namespaces)
                 return CAUSE_SECCOMP;
         if (read_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0)
                 return CAUSE_USERNS_SYSCTL;
-        if (read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+        if (apparmor_restricts())
                 return CAUSE_APPARMOR;
         if (chrooted())
                 return CAUSE_CHROOT;
@@ -186,7 +191,7 @@ enum cause cause_of_ids(int code)
         (void)code;
         if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && geteuid() != 0)
                 return CAUSE_NO_NEW_PRIVS;
-        if (read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+        if (apparmor_restricts())
                 return CAUSE_APPARMOR;
         return geteuid() == 0 ? CAUSE_ID_RANGE : CAUSE_NO_HELPER;
 }
@@ -214,7 +219,7 @@ enum cause cause_of_call(int code)
 {
         if (seccomp_around())
                 return CAUSE_SECCOMP;
-        if (read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+        if (apparmor_restricts())
                 return CAUSE_APPARMOR;
         return code == ENOSYS || code == EINVAL ? CAUSE_KERNEL : CAUSE_UNKNOWN;
 }

@@ -60,6 +60,15 @@ static bool parse_grant(char *line, const char **ret_owner, struct subid_range *
         return true;
 }
 
+/* The next line that is a grant; false after the last. Cuts up what it goes through. */
+static bool next_grant(char **rest, const char **ret_owner, struct subid_range *ret_range)
+{
+        while (*rest)
+                if (parse_grant(strsep(rest, "\n"), ret_owner, ret_range))
+                        return true;
+        return false;
+}
+
 static int read_file(const char *file, char **ret_text, struct error *error)
 {
         cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -100,35 +109,29 @@ int subid_find(const char *file, const char *name, uid_t uid, struct subid_grant
                struct error *error)
 {
         cleanup_free char *text = NULL;
-        char *rest;
         int r = read_file(file, &text, error);
+        char *rest = text;
+        struct subid_range range;
+        const char *owner;
 
         *grants = (struct subid_grants){.count = 0};
-        rest = text;
-        while (r == 0 && rest) {
-                struct subid_range range;
-                const char *owner;
-
-                if (parse_grant(strsep(&rest, "\n"), &owner, &range) && is_user(owner, name, uid))
+        while (r == 0 && next_grant(&rest, &owner, &range))
+                if (is_user(owner, name, uid))
                         r = subid_grants_add(grants, range, error);
-        }
         return r;
 }
 
 int subid_all(const char *file, enum id_kind kind, struct id_owners *owners, struct error *error)
 {
         cleanup_free char *text = NULL;
-        char *rest;
         int r = read_file(file, &text, error);
+        char *rest = text;
+        struct subid_range range;
+        const char *owner;
 
-        rest = text;
-        while (r == 0 && rest) {
-                struct subid_range range;
-                const char *owner;
+        while (r == 0 && next_grant(&rest, &owner, &range)) {
                 char words[64];
 
-                if (!parse_grant(strsep(&rest, "\n"), &owner, &range))
-                        continue;
                 snprintf(words, sizeof(words), "the subordinate %s of %s",
                          kind == ID_USERS ? "users" : "groups", owner);
                 r = id_owners_add(owners, range.first, range.count, words, error);
