@@ -240,8 +240,8 @@ static int watch(struct application *application, struct error *error)
         sd_event *event = application->supervisor->event;
         int r;
 
-        r = sd_event_add_io(event, &application->death, application->pidfd, EPOLLIN, on_death,
-                            application);
+        r = sd_event_add_io(event, &application->death, application->pidfd, EPOLLIN | EPOLLET,
+                            on_death, application);
         /* Reports first: what a prototype said before its end is heard before the end. */
         if (r >= 0)
                 r = sd_event_source_set_priority(application->death, SD_EVENT_PRIORITY_NORMAL + 10);

@@ -17,6 +17,10 @@
 #define SECOND    1000000u    /* µs */
 #define ACCURACY  10000u      /* µs that a timer may be late */
 
+/* Edges: of thousands of pipes that end at once, as at a stop, each is told once. By their level all of them
+ * would be told again in every turn until theirs has come. */
+#define READABLE (EPOLLIN | EPOLLET)
+
 struct output {
         struct output_sink *sink;
         sd_event_source *readable;
@@ -282,6 +286,12 @@ static int on_pause(sd_event_source *source, uint64_t usec, void *context)
         return sd_event_source_set_enabled(output->readable, SD_EVENT_ON);
 }
 
+/* What was left in the pipe is no edge: it is looked at again in the next turn. */
+static int once_more(struct output *output)
+{
+        return sd_event_source_set_io_events(output->readable, READABLE);
+}
+
 /* Leaves the pipe unread until there is something to pay with: the writer waits meanwhile. */
 static int pause_reading(struct output *output, uint64_t now)
 {
@@ -298,7 +308,7 @@ static int pause_reading(struct output *output, uint64_t now)
                                        on_pause, output);
         /* Without a timer the pipe stays on, and we come here again until there is enough. */
         if (r < 0)
-                return 0;
+                return once_more(output);
         if (is_due(&sink->throttled_us, now))
                 log_event(sink->log, LOG_WARNING, "output-throttled", sink->application,
                           LOG_TEXT_FIELD("stream", sink->stream),
@@ -323,8 +333,9 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
                 flush(output);
                 output->readable = sd_event_source_unref(output->readable);
                 fd_close(TAKE_FD(output->fd));
+                return 0;
         }
-        return 0;
+        return cost > 0 ? once_more(output) : 0;
 }
 
 int output_create(sd_event *event, struct output_sink *sink, struct output **ret_output,
@@ -348,7 +359,8 @@ int output_create(sd_event *event, struct output_sink *sink, struct output **ret
          * expects to wait. */
         r = fd_nonblock(reader, true);
         if (r == 0)
-                r = sd_event_add_io(event, &output->readable, reader, EPOLLIN, on_readable, output);
+                r = sd_event_add_io(event, &output->readable, reader, READABLE, on_readable,
+                                    output);
         if (r < 0)
                 return error_set(error, -r, "watching a pipe for %s", sink->stream);
         sd_event_source_set_description(output->readable, "output");

@@ -104,7 +104,7 @@ int relay_start(struct relay *relay, sd_event *event, int image, const char *nam
         relay->account = TAKE_FD(reader);
         relay->ended = ended;
         relay->context = context;
-        r = sd_event_add_io(event, &relay->death, relay->pidfd, EPOLLIN, on_death, relay);
+        r = sd_event_add_io(event, &relay->death, relay->pidfd, EPOLLIN | EPOLLET, on_death, relay);
         /* After the prototype's reports and its end, which both may come at the same moment. */
         if (r >= 0)
                 r = sd_event_source_set_priority(relay->death, SD_EVENT_PRIORITY_NORMAL + 20);

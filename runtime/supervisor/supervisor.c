@@ -74,6 +74,18 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
         return timer_arm(supervisor, &supervisor->look, LOOK_US, on_look, supervisor);
 }
 
+/* One after the other, and only when there is nothing else to do: those that were started before are heard in
+ * between, so that their time does not run out meanwhile, and so is whoever wants us to stop. */
+static int on_starting(sd_event_source *source, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+
+        if (supervisor->stopping || supervisor->started == supervisor->application_count)
+                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        application_event(supervisor->applications[supervisor->started++], APPLICATION_START);
+        return 0;
+}
+
 /* Looks at the whole; from the loop, never from inside of an application's machine. */
 static int on_changed(sd_event_source *source, void *userdata)
 {
@@ -224,6 +236,13 @@ static int prepare(struct supervisor *supervisor, struct error *error)
                                        supervisor);
         if (r >= 0)
                 r = sd_event_source_set_enabled(supervisor->changed, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(supervisor->event, &supervisor->starting, on_starting,
+                                       supervisor);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(supervisor->starting, SD_EVENT_ON);
+        if (r >= 0)
+                r = sd_event_source_set_priority(supervisor->starting, SD_EVENT_PRIORITY_IDLE);
         for (size_t i = 0; r >= 0 && i < supervisor->config->application_count; i++) {
                 r = application_create(supervisor, i, &supervisor->applications[i]);
                 supervisor->application_count += r >= 0;
@@ -246,6 +265,7 @@ static void finish(struct supervisor *supervisor)
         fd_close(supervisor->relay_image);
         sd_event_source_disable_unref(supervisor->look);
         sd_event_source_disable_unref(supervisor->changed);
+        sd_event_source_disable_unref(supervisor->starting);
         sd_event_unref(supervisor->event);
 }
 
@@ -277,7 +297,6 @@ int supervisor_run(const struct config *config, const struct catalogue *catalogu
         for (size_t i = 0; i < supervisor.application_count; i++) {
                 if (may_connect(supervisor.applications[i]))
                         timer_arm(&supervisor, &supervisor.look, LOOK_US, on_look, &supervisor);
-                application_event(supervisor.applications[i], APPLICATION_START);
         }
         r = sd_event_loop(supervisor.event);
         if (r < 0) {

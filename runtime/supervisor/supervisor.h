@@ -42,6 +42,8 @@ struct supervisor {
 
         struct application **applications;
         size_t application_count;
+        sd_event_source *starting; /* deferred: one more is started, `started` are */
+        size_t started;
         bool stopping;
         uint64_t stopped_us; /* when it was last told so; monotonic */
         int status;          /* exit status of `clade run` */
