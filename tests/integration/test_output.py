@@ -211,12 +211,13 @@ def test_every_event_is_one_line_of_json(place):
     configuration = place.configuration({"app": clade.native("probe")}, {f"127.0.0.1:{port}": "app"})
     process = place.popen([clade.CLADE, "run", "--log-format=json", configuration],
                           stderr=subprocess.PIPE)
-    try:
-        clade.wait_until(lambda: serves(port), 10, "it serves")
-    finally:
-        process.terminate()
-        _, text = process.communicate(timeout=20)
-    events = [json.loads(line) for line in text.splitlines()]
+    lines = []
+    with process:
+        for line in process.stderr:
+            lines.append(line)
+            if b"application-ready" in line:
+                process.terminate()
+    events = [json.loads(line) for line in lines]
     assert [event["event"] for event in events] == [
         "started", "prototype-started", "worker-started", "worker-ready", "application-ready",
         "stopping", "worker-exited", "prototype-exited", "stopped"]
