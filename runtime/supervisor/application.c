@@ -165,17 +165,6 @@ static bool kill_it(struct application *application)
         return true;
 }
 
-/* SIGKILL cannot be refused, but a process in the kernel's hands (a hung filesystem, say) takes it late. */
-static bool still_there(struct application *application)
-{
-        log_event(log_of(application), LOG_ERROR, "prototype-stuck", application->name,
-                  LOG_NUMBER("pid", application->pid),
-                  LOG_NUMBER("isolated_pid", isolated_pid(application, application->pid)),
-                  LOG_TEXT_FIELD("message", "killed, but it does not die: see /proc/PID/stack"));
-        deadline(application, KILL_DEADLINE_US);
-        return true;
-}
-
 static bool kill_for_good(struct application *application)
 {
         application->final = true;
@@ -272,6 +261,28 @@ static bool bury(struct application *application)
         return !application->final;
 }
 
+/* SIGKILL cannot be refused, but a process in the kernel's hands (a hung filesystem, say) takes it late. A relay
+ * is there when it waits for the lock of a pipe, and whoever the application has given that pipe to can hold it
+ * for ever: a stop does not wait for this. */
+static bool still_there(struct application *application)
+{
+        bool dead = !application->death;
+
+        log_event(log_of(application), LOG_ERROR, "prototype-stuck", application->name,
+                  LOG_NUMBER("pid", application->pid),
+                  LOG_NUMBER("isolated_pid", isolated_pid(application, application->pid)),
+                  LOG_TEXT_FIELD("message",
+                                 dead ? "it is dead, but its relay, killed as well, does not die: "
+                                        "somebody outside holds a pipe of the application's"
+                                      : "killed, but it does not die: see /proc/PID/stack"));
+        if (dead && application->final) {
+                relay_abandon(&application->relay);
+                return bury(application);
+        }
+        deadline(application, KILL_DEADLINE_US);
+        return true;
+}
+
 static bool close_down(struct application *application)
 {
         application->final = true;
@@ -334,7 +345,7 @@ static const struct transition {
                 {
                         [APPLICATION_EXITED] = {bury, APPLICATION_WAITING, APPLICATION_STOPPED},
                         [APPLICATION_OVERDUE] = {still_there, APPLICATION_ENDING,
-                                                 APPLICATION_ENDING},
+                                                 APPLICATION_STOPPED},
                         [APPLICATION_STOP] = {remember_stop, APPLICATION_ENDING,
                                               APPLICATION_ENDING},
                         [APPLICATION_STOP_NOW] = {remember_stop, APPLICATION_ENDING,

@@ -53,5 +53,8 @@ void relay_expect_end(struct relay *relay);
 /* True until `ended` has been called. */
 bool relay_alive(const struct relay *relay);
 
+/* Gives it up, killed or not, for whoever is about to end: it is not waited for, and init reaps it. */
+void relay_abandon(struct relay *relay);
+
 /* Reaps it, which kills it where it lives. *ret_account is what it could not deliver, as far as it has said so. */
 void relay_finish(struct relay *relay, struct relay_account *ret_account);
