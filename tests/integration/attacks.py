@@ -15,6 +15,7 @@ ATTACKS = [
     ("sends_too_much", "EBADMSG"),
     ("floods_reports", "EBADMSG"),
     ("says_ready_twice", "EBADMSG"),
+    ("claims_many_steps", "EBADMSG"),
     ("says_cloned_early", "EBADMSG"),
     ("claims_stranger", "ESRCH"),
     ("claims_itself", "ESRCH"),

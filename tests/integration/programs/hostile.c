@@ -31,6 +31,7 @@ EXPORT int floods_reports(void);
 EXPORT int floods_kicks(void);
 EXPORT int closes_reports(void);
 EXPORT int says_ready_twice(void);
+EXPORT int claims_many_steps(void);
 EXPORT int says_cloned_early(void);
 EXPORT int claims_stranger(void);
 EXPORT int claims_itself(void);
@@ -169,6 +170,16 @@ int floods_kicks(void)
 int closes_reports(void)
 {
         close(PROTOTYPE_FD_REPORTS);
+        rest();
+}
+
+/* More of them than the message has room for. */
+int claims_many_steps(void)
+{
+        struct report_ready ready = MESSAGE_INIT(REPORT_READY, ready);
+
+        ready.step_count = UINT32_MAX;
+        say(&ready, sizeof(ready));
         rest();
 }
 
