@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #define PATIENCE_US UINT64_C(1000000)
 #define ACCURACY_US UINT64_C(10000)
+#define STACK_SIZE  ((size_t)64 << 10)
 
 int relay_lanes_init(struct relay_lanes *lanes, size_t count)
 {
@@ -35,12 +37,19 @@ void relay_lanes_add(struct relay_lanes *lanes, int from, int to)
         lanes->fds[lanes->count++] = to;
 }
 
-/* In the child. Nothing of the supervisor's but the lanes and the account crosses the exec. */
-static _Noreturn void become_relay(const struct relay_lanes *lanes, int account, int image,
-                                   const char *name)
+struct birth {
+        const struct relay_lanes *lanes;
+        int account, image;
+        char *const *arguments;
+};
+
+/* In the child, on the supervisor's memory and a stack of its own, while the supervisor waits for the exec: a copy
+ * of that memory would be made for nothing. Only descriptors, mask, session and directory are its own.
+ * Nothing but the lanes and the account crosses the exec. */
+static int become_relay(void *userdata)
 {
-        char title[160], count[16];
-        char *arguments[] = {title, count, NULL};
+        const struct birth *birth = userdata;
+        const struct relay_lanes *lanes = birth->lanes;
         char *environment[] = {NULL};
         size_t program = lanes->count + 1;
         sigset_t all;
@@ -49,14 +58,12 @@ static _Noreturn void become_relay(const struct relay_lanes *lanes, int account,
         sigfillset(&all);
         sigprocmask(SIG_BLOCK, &all, NULL);
         setsid();
-        snprintf(title, sizeof(title), "clade: relay %s", name);
-        snprintf(count, sizeof(count), "%zu", lanes->count / 2);
-        lanes->fds[lanes->count] = account;
-        lanes->fds[program] = image;
+        lanes->fds[lanes->count] = birth->account;
+        lanes->fds[program] = birth->image;
         if (fd_arrange(lanes->fds, program + 1, 0) == 0 && fd_cloexec((int)program, true) == 0 &&
             chdir("/") == 0)
-                execveat((int)program, "", arguments, environment, AT_EMPTY_PATH);
-        _exit(EXIT_FAILURE);
+                execveat((int)program, "", birth->arguments, environment, AT_EMPTY_PATH);
+        return EXIT_FAILURE;
 }
 
 static int on_death(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -77,30 +84,27 @@ int relay_start(struct relay *relay, sd_event *event, int image, const char *nam
                 const struct relay_lanes *lanes, void (*ended)(void *context, bool orderly),
                 void *context, struct error *error)
 {
+        cleanup_free char *stack = malloc(STACK_SIZE);
         cleanup_fd int reader = -1, writer = -1;
+        char title[160], count[16];
+        char *arguments[] = {title, count, NULL};
+        struct birth birth = {.lanes = lanes, .image = image, .arguments = arguments};
         int fds[2], r;
-        pid_t pid;
 
+        if (!stack)
+                return error_set(error, ENOMEM, "stack of the relay");
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return error_set(error, errno, "pipe of the relay");
         reader = fds[0];
-        writer = fds[1];
+        birth.account = writer = fds[1];
         r = fd_nonblock(reader, true);
         if (r < 0)
                 return error_set(error, -r, "O_NONBLOCK of the relay's pipe");
-        pid = fork();
-        if (pid == 0)
-                become_relay(lanes, writer, image, name);
-        if (pid < 0)
-                return error_set(error, errno, "fork of the relay");
-        relay->pidfd = pidfd_open(pid, 0);
-        if (relay->pidfd < 0) {
-                r = errno;
-                /* Not reaped yet, so the number is still its own. */
-                kill(pid, SIGKILL);
-                waitpid(pid, NULL, 0);
-                return error_set(error, r, "pidfd_open of the relay");
-        }
+        snprintf(title, sizeof(title), "clade: relay %s", name);
+        snprintf(count, sizeof(count), "%zu", lanes->count / 2);
+        if (clone(become_relay, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+                  &birth, &relay->pidfd) < 0)
+                return error_set(error, errno, "clone of the relay");
         relay->account = TAKE_FD(reader);
         relay->ended = ended;
         relay->context = context;
