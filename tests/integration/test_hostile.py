@@ -183,7 +183,7 @@ def test_a_listener_that_is_shut_down_is_back(place, kind):  # row 62
                        {address: "hurt", f"127.0.0.1:{ports[1]}": "other"})
     server.wait_ready("hurt", "other")
     for turn in range(3):
-        time.sleep(1.1 * clade.SLOW)  # old enough not to be held against it
+        time.sleep(clade.EARLY + 0.3)  # old enough not to be held against it
         mark, start, spent = server.mark(), time.monotonic(), clade.cpu_seconds(server.pid)
         with clade.Load([ports[1]], clients=1) as load:
             try:
