@@ -60,6 +60,11 @@ static const char *const refused[] = {
         "process_vm_writev",
         "pidfd_getfd",
         "kcmp",
+        /* a mount cloned without what lies over it, that is without masks and covers, and its options taken off:
+         * other changes of mounts Landlock refuses, of these it is not asked */
+        "open_tree",
+        "open_tree_attr",
+        "mount_setattr",
 };
 
 /* Answered EPERM, always. */
