@@ -13,7 +13,8 @@
                  network namespace is torn down meanwhile
 
 The application is the same static program each time. One round runs each of them once, in an order that changes;
-printed are medians with quartiles, and ratios to the floor of the same rounds.
+printed are medians with quartiles, and ratios to the floor of the same rounds; and the least of all, which is what
+it takes when nothing else wants a processor. On a busy machine the medians tell more of its scheduler than of us.
 """
 
 import argparse
@@ -154,9 +155,9 @@ class Bench:
 def report(who, results, steps, rounds, plan):
     floor = results["floor"]
     calls = sum(len(step["calls"]) for step in plan["steps"])
-    print(f"\ncold start as {who}, median of {rounds} interleaved rounds; level {plan['level']}, {calls} calls "
+    print(f"\ncold start as {who}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, median of {rounds} interleaved rounds; level {plan['level']}, {calls} calls "
           f"planned, {len(plan['root']['sources'])} sources\n")
-    print(f"  {'':<12}{'µs':>9}{'quartiles':>20}{'floor':>8}   quartiles of the ratio")
+    print(f"  {'':<12}{'µs':>9}{'quartiles':>20}{'floor':>8}{'quartiles of it':>18}{'least':>9}{'floor':>8}")
     for name in ("floor", "clade", "bubblewrap", "again", "clade run"):
         if not results[name]:
             continue
@@ -164,7 +165,7 @@ def report(who, results, steps, rounds, plan):
         ratios = [value / base for value, base in zip(results[name], floor)]
         _, low, high = bench.spread(ratios)
         print(f"  {name:<12}{middle:>9.0f}{first:>10.0f}{third:>10.0f}{middle / statistics.median(floor):>7.2f}x"
-              f"   {low:.2f} - {high:.2f}")
+              f"{f'{low:.2f} - {high:.2f}':>18}{min(results[name]):>9.0f}{min(results[name]) / min(floor):>7.2f}x")
     if not results["bubblewrap"]:
         print("  bubblewrap is not installed")
     print("\n  where it goes (start-step, median of 20, µs):")
