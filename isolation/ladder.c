@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/missing.h"
@@ -228,7 +229,7 @@ static void reap(int pidfd, siginfo_t *ret_status)
 }
 
 /* 0 with a verdict, also where the child could not even be made; an error when there is none to be had. */
-static int try(const struct plan *plan, struct verdict *ret_verdict, struct error *error)
+static int try_once(const struct plan *plan, struct verdict *ret_verdict, struct error *error)
 {
         struct attempt attempt = {.plan = plan};
         const struct isolation_clone clone = {
@@ -260,6 +261,25 @@ static int try(const struct plan *plan, struct verdict *ret_verdict, struct erro
         error_say(&ret_verdict->error, EPERM, "a child that tried it was ended by %s %d",
                   status.si_code == CLD_EXITED ? "status" : "signal", status.si_status);
         return 0;
+}
+
+/* What a busy host answers says nothing of what it has, and would be believed for the supervisor's whole life. */
+static bool is_passing(int code)
+{
+        return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE;
+}
+
+static int try(const struct plan *plan, struct verdict *ret_verdict, struct error *error)
+{
+        int r = try_once(plan, ret_verdict, error);
+
+        for (long pause = 20; r == 0 && ret_verdict->step && pause <= 160; pause *= 2) {
+                if (!is_passing(ret_verdict->error.code))
+                        break;
+                nanosleep(&(struct timespec){.tv_nsec = pause * 1000000}, NULL);
+                r = try_once(plan, ret_verdict, error);
+        }
+        return r;
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
