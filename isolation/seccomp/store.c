@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/path.h"
 
 #define MAGIC     0x636c6273u /* changes with the format */
 #define FILE_MAX  (4u << 20)  /* bytes; a set has some 150 000 */
 #define FILES_MAX 64          /* the oldest go: each kernel, and each clade, leaves some behind */
 #define NAME_SIZE 32
+
+#define KEY_DIGITS 16 /* that a name of ours begins with */
 
 /* FNV-1a. Against accidents: whoever could write here on purpose could as well replace clade. */
 static uint64_t checksum(const void *data, size_t size)
@@ -160,7 +163,7 @@ static void forget_oldest(int directory)
         for (struct dirent *at = readdir(dir); at; at = readdir(dir)) {
                 struct stat st;
 
-                if (at->d_name[0] == '.' ||
+                if (strspn(at->d_name, "0123456789abcdef") != KEY_DIGITS ||
                     fstatat(directory, at->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
                     !S_ISREG(st.st_mode))
                         continue;
@@ -230,15 +233,26 @@ static int make_directories(const char *path)
         return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* Not by links of others: a user's home can lie where others make links, as in /tmp. */
+static int open_directory(const char *path)
+{
+        struct error ignored = ERROR_INIT;
+
+        return path_open(path, O_RDONLY | O_DIRECTORY, 0, PATH_LINKS_OF_OURS, &ignored);
+}
+
 int store_open(const char *path)
 {
-        cleanup_fd int fd = -1;
-        int r = make_directories(path);
+        cleanup_fd int fd = open_directory(path);
+        int r;
 
-        if (r < 0)
-                return r;
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd == -ENOENT) {
+                r = make_directories(path);
+                if (r < 0)
+                        return r;
+                fd = open_directory(path);
+        }
         if (fd < 0)
-                return -errno;
+                return fd;
         return believable(fd, S_IFDIR) ? TAKE_FD(fd) : -EPERM;
 }

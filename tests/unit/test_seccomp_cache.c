@@ -189,6 +189,22 @@ Test(seccomp_cache, a_directory_of_others_is_not_used)
         cr_expect_eq(cache.directory, -1);
 }
 
+/* What lies behind somebody else's link can be ours, and is not our cache for that. */
+Test(seccomp_cache, a_link_of_others_is_not_followed)
+{
+        struct seccomp_cache cache = SECCOMP_CACHE_INIT;
+        char link[96], below[128];
+
+        snprintf(link, sizeof(link), "%s-link", directory);
+        snprintf(below, sizeof(below), "%s/seccomp", link);
+        cr_assert_eq(symlink(directory, link), 0);
+        if (lchown(link, 65534, 65534) == 0)
+                cr_expect_eq(seccomp_cache_open(&cache, below), -ELOOP);
+        cr_expect_eq(cache.directory, -1);
+        cr_expect_eq(files(), 0);
+        cr_assert_eq(unlink(link), 0);
+}
+
 /* A file that may not grow is as good as a full disk: nothing is remembered, nothing is left. */
 Test(seccomp_cache, a_full_disk_is_harmless)
 {
@@ -206,11 +222,20 @@ Test(seccomp_cache, a_full_disk_is_harmless)
 
 Test(seccomp_cache, it_does_not_grow_for_ever)
 {
+        char other[128];
+        int fd;
+
+        /* The oldest of all, and not ours. */
+        snprintf(other, sizeof(other), "%s/notes", directory);
+        fd = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        cr_assert_geq(fd, 0);
+        fd_close(fd);
         for (unsigned i = 0; i < 80; i++) {
                 profile.rules[0].action.data = i; /* in the key, and otherwise nothing */
                 cr_expect_not(ask());
         }
-        cr_expect_eq(files(), 64);
+        cr_expect_eq(files(), 64 + 1);
+        cr_expect_eq(access(other, F_OK), 0);
         cr_expect(ask(), "the youngest is there");
 }
 
