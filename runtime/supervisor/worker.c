@@ -345,8 +345,8 @@ int worker_found(struct worker *worker, uint32_t isolated_pid, struct error *err
         r = pids_find(&parent, isolated_pid, &pid, &pidfd, error);
         if (r < 0)
                 return r;
-        r = sd_event_add_io(application->supervisor->event, &worker->death, pidfd,
-                            EPOLLIN | EPOLLET, on_death, worker);
+        r = sd_event_add_io(application->supervisor->event, &worker->death, pidfd, EPOLLIN,
+                            on_death, worker);
         if (r >= 0)
                 r = sd_event_source_set_priority(worker->death, SD_EVENT_PRIORITY_NORMAL + 5);
         if (r >= 0)
