@@ -67,6 +67,24 @@ static const char *const refused[] = {
         "mount_setattr",
 };
 
+#define TMPFILE (O_TMPFILE & ~O_DIRECTORY)
+#define SET_ID(name, mode)                                                                         \
+        {name, {HAS_BITS(mode, S_ISUID)}},                                                         \
+        {                                                                                          \
+                name,                                                                              \
+                {                                                                                  \
+                        HAS_BITS(mode, S_ISGID)                                                    \
+                }                                                                                  \
+        }
+#define SET_ID_CREATED(name, flags, bit)                                                           \
+        {name, {HAS_BITS(flags, bit), HAS_BITS((flags) + 1, S_ISUID)}},                            \
+        {                                                                                          \
+                name,                                                                              \
+                {                                                                                  \
+                        HAS_BITS(flags, bit), HAS_BITS((flags) + 1, S_ISGID)                       \
+                }                                                                                  \
+        }
+
 /* Answered EPERM, always. */
 static const struct guard guards[] = {
         /* New namespaces mean new capabilities. clone drops the upper half of its flags, and has no bit
@@ -104,6 +122,21 @@ static const struct guard guards[] = {
         {"mknod", {{1, S_IFMT, S_IFBLK, false}}},
         {"mknodat", {{2, S_IFMT, S_IFCHR, false}}},
         {"mknodat", {{2, S_IFMT, S_IFBLK, false}}},
+
+        /* Files that give away their owner. Inside nobody becomes somebody by them, but a writable mount is
+         * the host's, where they would: as the user of clade, or whom an idmapped mount lends. openat2 has
+         * its mode in memory (refuse_calls). */
+        SET_ID("chmod", 1),
+        SET_ID("fchmod", 1),
+        SET_ID("fchmodat", 2),
+        SET_ID("fchmodat2", 2),
+        SET_ID("creat", 1),
+        SET_ID("mknod", 1),
+        SET_ID("mknodat", 2),
+        SET_ID_CREATED("open", 1, O_CREAT),
+        SET_ID_CREATED("open", 1, TMPFILE),
+        SET_ID_CREATED("openat", 2, O_CREAT),
+        SET_ID_CREATED("openat", 2, TMPFILE),
 
         /* Typing into the terminal that one was given. */
         {"ioctl", {INT_IS(1, TIOCSTI)}},
@@ -263,11 +296,14 @@ static int guard_sockets(struct program *program, const struct seccomp_request *
         return r;
 }
 
-/* The flags of clone3 lie in memory, where no filter sees them; ENOSYS makes libcs use clone. */
+/* The flags of clone3 and the mode of openat2 lie in memory, where no filter sees them; ENOSYS makes callers use
+ * clone and openat. */
 static int refuse_calls(struct program *program, struct error *error)
 {
         int r = program_rule(program, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL, 0, error);
 
+        if (r == 0)
+                r = program_rule(program, SCMP_ACT_ERRNO(ENOSYS), "openat2", NULL, 0, error);
         for (size_t i = 0; i < ARRAY_SIZE(refused) && r == 0; i++)
                 r = program_rule(program, SCMP_ACT_ERRNO(EPERM), refused[i], NULL, 0, error);
         return r;

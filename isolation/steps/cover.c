@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,17 +51,27 @@ static int make_stencil(int root, enum stencil stencil, struct error *error)
         return TAKE_FD(tree);
 }
 
-/* What is to be covered; -ENOENT without an error where it is not there. */
+/* Which files /proc and /sys have is the kernel's affair, and kernels differ. */
+static bool kernels_own(const char *target)
+{
+        return strncmp(target, "/proc/", 6) == 0 || strncmp(target, "/sys/", 5) == 0;
+}
+
+/* What is to be covered; -ENOENT without an error where it is not there and need not be. Elsewhere it was there
+ * when the plan was made: whoever may rename a directory above it could otherwise uncover it. */
 static int open_covered(const struct filling *filling, const struct plan_entry *entry,
                         struct error *error)
 {
         cleanup_fd int fd = target_open(filling->root, entry->target, 0);
         struct stat st;
 
-        if (fd == -ENOENT || fd == -ENOTDIR)
+        if ((fd == -ENOENT || fd == -ENOTDIR) && kernels_own(entry->target))
                 return -ENOENT;
-        if (fd < 0)
-                return error_set(error, -fd, "open of %s in the new root", entry->target);
+        if (fd < 0) {
+                error_set(error, -fd, "open of %s in the new root", entry->target);
+                return error_remedy(error, "it is to be masked or read-only, and is not there any "
+                                           "more: somebody has moved it, or a directory above it");
+        }
         if (fstat(fd, &st) < 0)
                 return error_set(error, errno, "fstat of %s in the new root", entry->target);
         if (S_ISDIR(st.st_mode) != (entry->mode == S_IFDIR)) {
@@ -88,7 +99,7 @@ int cover_mask(struct filling *filling, const struct plan_entry *entry, struct e
         int r;
 
         if (target < 0)
-                return target == -ENOENT ? 0 : target;
+                return error->code ? target : 0;
         if (filling->masks[stencil] >= 0)
                 tree = open_tree(filling->masks[stencil], "", CLONE_FLAGS | AT_EMPTY_PATH);
         else
@@ -126,7 +137,7 @@ int cover_readonly(struct filling *filling, const struct plan_entry *entry, stru
         cleanup_fd int tree = -1;
 
         if (target < 0)
-                return target == -ENOENT ? 0 : target;
+                return error->code ? target : 0;
         tree = open_tree(target, "", CLONE_FLAGS | AT_EMPTY_PATH | AT_RECURSIVE);
         if (tree < 0)
                 return error_set(error, errno, "open_tree of %s in the new root", entry->target);

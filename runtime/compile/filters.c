@@ -228,7 +228,10 @@ int compile_filters(struct compilation *compilation, struct error *error)
         struct seccomp_request request = {
                 .capabilities = plan->capabilities.bounding,
                 .own_network = isolation->network == CONFIG_NETWORK_NONE,
-                .unix_clients = isolation->unix_clients,
+                /* Not where nothing else refuses TCP: compile_landlock has said so. */
+                .unix_clients =
+                        isolation->unix_clients && (isolation->network != CONFIG_NETWORK_NONE ||
+                                                    plan->prototype_domain.handled_net != 0),
                 .tcp_confined = plan->prototype_domain.handled_net != 0,
                 .fixed_cpus = plan->scheduling.cpu_words > 0,
         };

@@ -44,6 +44,16 @@ static int refuse_old_kernel(struct compilation *compilation, int abi, struct er
                 return error_at(error, compilation, "%s", "");
         }
         if (isolation->unix_clients && isolation->network == CONFIG_NETWORK_NONE &&
+            compilation->level <= LADDER_FILTER) {
+                error_say(error, EOPNOTSUPP,
+                          "at the level \"%s\" there is no Landlock to refuse TCP connections, and "
+                          "without it connect() cannot be allowed",
+                          ladder_level_name(compilation->level));
+                error_remedy(error, "remove unix_clients, or set isolation.network to \"host\", or "
+                                    "raise isolation.maximum");
+                return error_at(error, compilation, "/isolation/unix_clients");
+        }
+        if (isolation->unix_clients && isolation->network == CONFIG_NETWORK_NONE &&
             abi < LANDLOCK_NETWORK_ABI) {
                 error_set(error, EOPNOTSUPP,
                           "connect() to unix sockets needs a kernel whose Landlock refuses TCP "

@@ -25,7 +25,8 @@ static uint64_t asked_namespaces(const struct config *config)
                 if (isolation->maximum >= LADDER_SHARED_PROC)
                         namespaces |= isolation->namespaces;
         }
-        return namespaces;
+        /* A root is what levels with namespaces are told by, whether these applications want one or not. */
+        return namespaces ? namespaces | CLONE_NEWNS | CLONE_NEWPID : 0;
 }
 
 /* The ids that some application would get: of a name that nobody has, and without writing anything down. */
