@@ -122,3 +122,25 @@ def test_a_minimum_that_this_host_has_not_is_refused_at_its_place(place):
     assert re.search(r"\.json:\d+:\d+: /applications/a/isolation/minimum: .*\"user\" only.*own-ids "
                      r"\(cause: no-new-privs\)", text), text
     assert "newuidmap cannot work under no_new_privs" in text
+
+
+def test_unix_clients_need_landlock_in_use(place):
+    """Not only in the kernel: at the level `filter` nothing else would refuse TCP on an accepted connection."""
+    port = clade.free_port()
+    path = place.configuration(
+        {"app": clade.native("probe", isolation={"maximum": "filter", "unix_clients": True})},
+        {f"127.0.0.1:{port}": "app"})
+    result = place.command("check", path)
+    assert result.returncode == 1
+    assert "/applications/app/isolation/unix_clients" in result.stderr and "refuse TCP" in result.stderr
+
+
+def test_without_a_root_the_other_namespaces_are_its_own(place):
+    port = clade.free_port()
+    server = place.run({"app": clade.native("probe", isolation={"namespaces": {"mount": False}})},
+                       {f"127.0.0.1:{port}": "app"})
+    server.wait_ready("app")
+    (pid,) = server.workers("app")
+    for name in ("user", "pid", "net", "ipc", "uts", "cgroup"):
+        assert os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"), name
+    assert server.stop() == 0

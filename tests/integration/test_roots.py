@@ -284,3 +284,29 @@ def test_a_device_that_is_none(place):
                                  check=False, stdin=subprocess.DEVNULL)
         assert refused.returncode == 1, (what, refused.stderr)
         assert "/dev/null is not the character device 1:3" in refused.stderr, (what, refused.stderr)
+
+
+def test_a_mask_is_not_moved_away(place):
+    """Whoever may rename the directory above it must not start without it."""
+    port = clade.free_port()
+    data = place.path / "data"
+    (data / "conf").mkdir(parents=True)
+    (data / "conf" / "secret").write_text("TOPSECRET")
+    for path in (data, data / "conf", data / "conf" / "secret"):
+        path.chmod(0o777)
+        os.chown(path, place.who.uid, place.who.gid)
+    server = place.run(
+        {"app": clade.native("probe", isolation={
+            "maskedPaths": ["/data/conf/secret"],
+            "mounts": [{"destination": "/data", "source": str(data), "options": ["rw"]}]})},
+        {f"127.0.0.1:{port}": "app"})
+    server.wait_ready("app")
+    assert clade.get(port, "/file?path=/data/conf/secret") == ""
+    (data / "conf").rename(data / "moved")
+    os.kill(server.prototypes()["app"], 9)
+    failed = server.wait_event("application-failed", "app")
+    assert failed["step"] == "entries" and "/data/conf/secret" in failed["message"]
+    (data / "moved").rename(data / "conf")
+    server.wait_event("application-ready", "app", count=2)
+    assert clade.get(port, "/file?path=/data/conf/secret") == ""
+    assert server.stop() == 0
