@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -128,6 +129,22 @@ int fd_read_file(int fd, size_t limit, char **ret_data, size_t *ret_size)
         return 0;
 }
 
+/* For writing it is sealed only when nobody else holds a page of it, be it the kernel for a moment: it waits 150 ms
+ * for that by itself, which a busy machine may need more of. */
+int fd_seal(int fd, int seals)
+{
+        const struct timespec moment = {.tv_nsec = 10000000};
+
+        for (int i = 0; i < 100; i++) {
+                if (fcntl(fd, F_ADD_SEALS, seals) == 0)
+                        return 0;
+                if (errno != EBUSY)
+                        break;
+                nanosleep(&moment, NULL);
+        }
+        return -errno;
+}
+
 int fd_sealed(const char *name, const void *data, size_t size)
 {
         cleanup_fd int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -138,8 +155,9 @@ int fd_sealed(const char *name, const void *data, size_t size)
         r = fd_write_full(fd, data, size);
         if (r < 0)
                 return r;
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-                return -errno;
+        r = fd_seal(fd, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+        if (r < 0)
+                return r;
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return -errno;
         return TAKE_FD(fd);

@@ -31,6 +31,10 @@ ssize_t fd_read_full(int fd, void *data, size_t size);
  * frees it. -EFBIG when it is larger. */
 int fd_read_file(int fd, size_t limit, char **ret_data, size_t *ret_size);
 
+/* F_ADD_SEALS; a memfd's pages may be held for a moment by the kernel itself, which is waited for, a second or two
+ * at most. 0 or -errno. */
+int fd_seal(int fd, int seals);
+
 /* A memfd that holds `size` bytes of data and that nobody can change any more: no write, no growing,
  * no shrinking, no further seals. Close-on-exec, read position 0. The descriptor or -errno. */
 int fd_sealed(const char *name, const void *data, size_t size);

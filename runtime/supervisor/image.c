@@ -27,6 +27,7 @@ int image_copy(int fd, const char *name, struct error *error)
         cleanup_fd int image = memfd_executable(name);
         off_t offset = 0;
         struct stat st;
+        int r;
 
         if (image < 0)
                 return error_set(error, errno, "memfd for %s", name);
@@ -42,8 +43,9 @@ int image_copy(int fd, const char *name, struct error *error)
         }
         if (fchmod(image, 0555) < 0)
                 return error_set(error, errno, "chmod of the copy of %s", name);
-        if (fcntl(image, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-                return error_set(error, errno, "sealing the copy of %s", name);
+        r = fd_seal(image, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+        if (r < 0)
+                return error_set(error, -r, "sealing the copy of %s", name);
         return TAKE_FD(image);
 }
 
