@@ -135,7 +135,7 @@ int fd_seal(int fd, int seals)
 {
         const struct timespec moment = {.tv_nsec = 10000000};
 
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < 10; i++) {
                 if (fcntl(fd, F_ADD_SEALS, seals) == 0)
                         return 0;
                 if (errno != EBUSY)
