@@ -21,7 +21,11 @@ def test_the_floor_makes_the_calls_of_the_plan(place, refuse):
         pytest.skip("the floor is not built where sanitizers would be measured")
     if not (bench.TOOLS / "floor").exists() or not shutil.which("strace"):
         refuse("no static libc or no strace: ./dev deps")
-    configuration = place.configuration({"app": bench.ready_application()})
+    # Below strace newuidmap has no privilege: an ordinary user maps the one id that needs none.
+    own = {} if place.root else {"isolation": {
+        kind: [{"container": 1000, "host": number, "size": 1}]
+        for kind, number in (("uidmap", place.who.uid), ("gidmap", place.who.gid))}}
+    configuration = place.configuration({"app": bench.ready_application(**own)})
     plan = json.loads(place.command("plan", configuration, "app").stdout)
     image, output = place.path / "run" / "plan", place.path / "run" / "trace"
     assert place.popen([bench.TOOLS / "plan-image", clade.CLADE, configuration, "app", image]).wait(30) == 0
