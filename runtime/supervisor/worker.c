@@ -113,6 +113,25 @@ static void hear_out(struct worker *worker)
         output_assign(worker->application->outputs[3 + 2 * worker->slot], 0, 0);
 }
 
+/* A worker that ends before it is ready may be one of many. When that has gone on for as long as a start may take, the
+ * start has failed; it is tried on all the same. */
+static void judge_start(struct worker *worker)
+{
+        struct application *application = worker->application;
+        uint32_t seconds = application->supervisor->config->settings.start_timeout;
+        uint64_t spent = now_us(application->supervisor) - application->started_us;
+        struct error error = ERROR_INIT;
+
+        if (application->launched || spent < seconds * UINT64_C(1000000))
+                return;
+        error_say(&error, ETIMEDOUT,
+                  "not all workers were ready within %u s; the last to end did so by %s %u",
+                  seconds, worker->signal ? "signal" : "status",
+                  worker->signal ? worker->signal : worker->code);
+        error_remedy(&error, "what it wrote before its end stands in the events `output`");
+        application_worker_failed(application, 0, &error);
+}
+
 /* The slot is free again. Another one is wanted as long as the application runs: at once, or when it has
  * died young, after a while. */
 static void retire(struct worker *worker)
@@ -127,6 +146,7 @@ static void retire(struct worker *worker)
         timer_disarm(worker->timer);
         if (application->state != APPLICATION_RUNNING)
                 return;
+        judge_start(worker);
         delay = backoff_after(&worker->backoff, lived, worker->blamed);
         if (delay > 0)
                 log_event(&application->supervisor->log, LOG_WARNING, "worker-backoff",

@@ -430,3 +430,16 @@ def test_it_can_be_stopped_at_any_moment(place):
         time.sleep(delay)
         assert server.stop(timeout=5) == 0, server.story()
         assert server.events[-1]["event"] == "stopped"
+
+
+def test_workers_that_end_before_they_are_ready_are_a_failed_start(place):
+    """Each of them ends at once, so none is late; all of them together are."""
+    script = place.write("ends.py", "raise SystemExit(3)\n")
+    server = place.run({"ends": clade.python(script, ready="notify"), "lives": clade.native("probe")},
+                       {}, {"start_timeout": 1})
+    failed = server.wait_event("application-failed", "ends")
+    assert failed["errno"] == "ETIMEDOUT" and "status 3" in failed["message"], failed
+    assert server.find("worker-exited", "ends", code=3)
+    server.wait_ready("lives")
+    assert not server.find("application-failed", "lives")
+    assert server.stop() == 0
