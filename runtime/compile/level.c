@@ -46,6 +46,9 @@ static void notice_left_out(const struct compilation *compilation)
                 {isolation->hostname, "hostname"},
                 {isolation->time_offsets.given, "time_offsets"},
                 {isolation->network == CONFIG_NETWORK_LOOPBACK, "network \"loopback\""},
+                {isolation->uid_map.given, "uidmap and gidmap"},
+                {isolation->root_writable, "writable"},
+                {isolation->root_size || isolation->root_inodes, "root_size and root_inodes"},
         };
         char text[128];
 
@@ -53,7 +56,7 @@ static void notice_left_out(const struct compilation *compilation)
                 if (!rows[i].configured)
                         continue;
                 snprintf(text, sizeof(text),
-                         "at the level \"%s\" there is no isolation.%s, which "
+                         "at the level \"%s\" there is no isolation.%s: that "
                          "needs a namespace",
                          ladder_level_name(compilation->level), rows[i].key);
                 compile_notice(compilation, text);

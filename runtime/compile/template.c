@@ -135,6 +135,15 @@ static int options_of(const struct item *item, struct arena *arena, struct plan_
         }
         if (!list)
                 return error_set(error, ENOMEM, "options");
+        for (char **option = list; *option; option++)
+                if (strncmp(*option, "idmap", 5) == 0 || strncmp(*option, "ridmap", 6) == 0) {
+                        error_say(error, EINVAL,
+                                  "options: \"%s\": whose files an application may have "
+                                  "is said by its configuration, not by a template",
+                                  *option);
+                        return error_remedy(error, "give this mount to the application "
+                                                   "(isolation.mounts)");
+                }
         r = mount_options(arena, list, entry, error);
         return r < 0 ? error_prefix(error, "options") : 0;
 }

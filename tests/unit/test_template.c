@@ -61,6 +61,8 @@ static const struct {
         {"{\"entries\": [{\"tmpfs\": \"/a\", \"options\": [\"size=no\"]}]}",
          "/entries/0: /a: options: option \"size=no\""},
         {"{\"entries\": [{\"tmpfs\": \"/a\", \"options\": [1]}]}", "options/0: expected a string"},
+        {"{\"entries\": [{\"bind\": \"/usr\", \"options\": [\"idmap=33\"]}]}",
+         "is said by its configuration"},
         {"{\"entries\": [{\"file\": \"/a\", \"content\": \"\"}, {\"directory\": \"/a/b\"}]}",
          "/entries/1: /a/b: /a, on the way to the target /a/b: Not a directory"},
         {"{\"entries\": [{\"file\": \"/a\", \"content\": \"\"}, {\"tmpfs\": \"/a\"}]}",
