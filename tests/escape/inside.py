@@ -215,6 +215,9 @@ class Inside:
             self.answers[54, "orphans"] = "dead" if len(family) >= 6 else f"few:{len(family)}"
         except AssertionError:
             self.answers[54, "orphans"] = "alive"
+            # Where nothing ends them, which is what was to be seen, we do.
+            for pid, birth in family.items():
+                clade.end(pid, birth)
 
     def everything(self):
         touched = self.all_attempts()

@@ -1,7 +1,6 @@
 """Rows that are tried from outside of a worker: roots that a tenant has prepared (24), applications that attack
 clade's own channels from their prototypes (58 to 60), and what the supervisor's loop does meanwhile (63)."""
 
-import concurrent.futures
 import ctypes
 import os
 import threading
@@ -183,7 +182,7 @@ def stubborn(place):
     answers = {}
     for name, backoff in (("never-ready", "worker-backoff"), ("forks-without-end", "application-backoff")):
         failed = server.wait_event("application-failed", name, timeout=30)
-        server.wait_event(backoff, name)
+        server.wait_event(backoff, name, timeout=30)
         answers[60, name] = "killed" if failed["errno"] == "ETIMEDOUT" else f"failed:{failed['errno']}"
     server.wait_ready("refuses-to-stop")
     family = clade.descendants(server.pid)
@@ -197,11 +196,5 @@ def stubborn(place):
 
 
 def everything(place):
-    """All of them; those that measure nothing beside each other."""
-    answers = {}
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for part in [pool.submit(prepared_roots, place), pool.submit(stubborn, place)]:
-            answers.update(part.result())
-    answers.update(attacked(place))
-    answers.update(held_up(place))
-    return answers
+    """One after the other: what forks without end leaves no processor to a start that is to be judged."""
+    return {**prepared_roots(place), **stubborn(place), **attacked(place), **held_up(place)}

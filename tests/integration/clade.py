@@ -99,6 +99,17 @@ def running(pid):
     return status(pid).get("State", "Z")[0] not in "ZX"
 
 
+def end(pid, birth):
+    """Kills a process, held fast so that it is that one and no successor of its number."""
+    with contextlib.suppress(ProcessLookupError):
+        fd = os.pidfd_open(pid)
+        try:
+            if born(pid) == birth:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)
+
+
 def title(pid):
     """What a process calls itself; nothing when it is gone or dead."""
     try:
