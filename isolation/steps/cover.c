@@ -57,16 +57,17 @@ static bool kernels_own(const char *target)
         return strncmp(target, "/proc/", 6) == 0 || strncmp(target, "/sys/", 5) == 0;
 }
 
-/* What is to be covered; -ENOENT without an error where it is not there and need not be. Elsewhere it was there
- * when the plan was made: whoever may rename a directory above it could otherwise uncover it. */
+/* What is to be covered, in *ret_target; -1 there where it is not there and need not be. Elsewhere it was there when
+ * the plan was made: whoever may rename a directory above it could otherwise uncover it. */
 static int open_covered(const struct filling *filling, const struct plan_entry *entry,
-                        struct error *error)
+                        int *ret_target, struct error *error)
 {
         cleanup_fd int fd = target_open(filling->root, entry->target, 0);
         struct stat st;
 
+        *ret_target = -1;
         if ((fd == -ENOENT || fd == -ENOTDIR) && kernels_own(entry->target))
-                return -ENOENT;
+                return 0;
         if (fd < 0) {
                 error_set(error, -fd, "open of %s in the new root", entry->target);
                 return error_remedy(error, "it is to be masked or read-only, and is not there any "
@@ -81,7 +82,8 @@ static int open_covered(const struct filling *filling, const struct plan_entry *
                 return error_remedy(error, "somebody replaced it since the configuration was read: "
                                            "start again");
         }
-        return TAKE_FD(fd);
+        *ret_target = TAKE_FD(fd);
+        return 0;
 }
 
 static int cover(int tree, int target, const struct plan_entry *entry, struct error *error)
@@ -94,12 +96,12 @@ static int cover(int tree, int target, const struct plan_entry *entry, struct er
 int cover_mask(struct filling *filling, const struct plan_entry *entry, struct error *error)
 {
         enum stencil stencil = stencil_of(entry);
-        cleanup_fd int target = open_covered(filling, entry, error);
+        cleanup_fd int target = -1;
         cleanup_fd int tree = -1;
-        int r;
+        int r = open_covered(filling, entry, &target, error);
 
-        if (target < 0)
-                return error->code ? target : 0;
+        if (r < 0 || target < 0)
+                return r;
         if (filling->masks[stencil] >= 0)
                 tree = open_tree(filling->masks[stencil], "", CLONE_FLAGS | AT_EMPTY_PATH);
         else
@@ -133,11 +135,12 @@ int cover_finish(struct filling *filling, struct error *error)
 int cover_readonly(struct filling *filling, const struct plan_entry *entry, struct error *error)
 {
         struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
-        cleanup_fd int target = open_covered(filling, entry, error);
+        cleanup_fd int target = -1;
         cleanup_fd int tree = -1;
+        int r = open_covered(filling, entry, &target, error);
 
-        if (target < 0)
-                return error->code ? target : 0;
+        if (r < 0 || target < 0)
+                return r;
         tree = open_tree(target, "", CLONE_FLAGS | AT_EMPTY_PATH | AT_RECURSIVE);
         if (tree < 0)
                 return error_set(error, errno, "open_tree of %s in the new root", entry->target);
