@@ -94,6 +94,27 @@ static void ready(const struct clade_native *native)
         worker->ready(worker);
 }
 
+static uint64_t begin(const struct clade_native *native)
+{
+        struct clade_worker *worker = native->internal;
+
+        return worker->begin(worker);
+}
+
+static void end(const struct clade_native *native, uint64_t ticket)
+{
+        struct clade_worker *worker = native->internal;
+
+        worker->end(worker, ticket);
+}
+
+static void leave(const struct clade_native *native)
+{
+        struct clade_worker *worker = native->internal;
+
+        worker->leave(worker);
+}
+
 static int start(struct clade_worker *worker)
 {
         const struct clade_application *application = worker->application;
@@ -107,6 +128,10 @@ static int start(struct clade_worker *worker)
                 .listener_count = application->listener_count,
                 .ready = ready,
                 .internal = worker,
+                .limits = application->limits,
+                .begin = begin,
+                .end = end,
+                .leave = leave,
         };
         main_function *function = (main_function *)application->data;
 
@@ -136,6 +161,8 @@ static const struct clade_option options[] = {
 };
 
 const struct clade_module clade_module = {
-        CLADE_MODULE_HEADER, .type = "native",   .version = CLADE_VERSION,
-        .options = options,  .preload = preload, .start = start,
+        CLADE_MODULE_HEADER, .flags = CLADE_COUNTS_REQUESTS,
+        .type = "native",    .version = CLADE_VERSION,
+        .options = options,  .preload = preload,
+        .start = start,
 };

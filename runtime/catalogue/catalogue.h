@@ -28,6 +28,7 @@ struct catalogue_module {
         int fd;     /* that file, opened for reading when it was found */
         char *type;
         char *version;
+        bool counts_requests;
         char **aliases; /* NULL at the end */
         struct catalogue_option *options;
         size_t option_count;

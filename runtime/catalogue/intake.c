@@ -107,6 +107,10 @@ static int take_module(struct intake *intake, const void *packet, struct error *
                                  DISCOVERY_ALIASES_MAX, DISCOVERY_OPTIONS_MAX,
                                  DISCOVERY_MOUNTS_MAX);
 
+        if (message->flags & ~(uint32_t)CLADE_COUNTS_REQUESTS)
+                return error_say(error, EBADMSG, "flags %#x, of which not all are known",
+                                 message->flags);
+
         module = intake->module = catalogue_module_create();
         if (!module)
                 return error_set(error, ENOMEM, "taking in a module");
@@ -118,6 +122,7 @@ static int take_module(struct intake *intake, const void *packet, struct error *
         intake->aliases_room = message->aliases;
         intake->options_room = message->options;
         intake->mounts_room = message->mounts;
+        module->counts_requests = message->flags & CLADE_COUNTS_REQUESTS;
         r = copy(message->type, &module->type, error);
         if (r == 0)
                 r = copy(message->version, &module->version, error);
@@ -182,7 +187,7 @@ static int check_option(const struct catalogue_module *module,
         for (size_t i = 0; i < module->option_count; i++)
                 if (strcmp(module->options[i].name, option->name) == 0)
                         return error_say(error, EBADMSG, "option %s is there twice", option->name);
-        if (option->type > CLADE_STRINGS || option->required > 1)
+        if (option->type > CLADE_TARGETS || option->required > 1)
                 return error_say(error, EBADMSG,
                                  "option %s has type %u and required %u; expected an enum "
                                  "clade_type, and 0 or 1",
@@ -198,10 +203,17 @@ static int check_option(const struct catalogue_module *module,
                                  "option %s has texts that cannot be shown; "
                                  "expected at most 255 bytes of UTF-8, in one line",
                                  option->name);
-        if (option->choices[0] && (option->type != CLADE_STRING || !choices_valid(option->choices)))
+        if (option->choices[0] &&
+            ((option->type != CLADE_STRING && option->type != CLADE_TARGETS) ||
+             !choices_valid(option->choices)))
                 return error_say(error, EBADMSG,
-                                 "option %s has choices that cannot be used; "
-                                 "expected \"a|b\", for a CLADE_STRING",
+                                 "option %s has choices that cannot be used; expected \"a|b\", for "
+                                 "a CLADE_STRING or CLADE_TARGETS",
+                                 option->name);
+        if (option->type == CLADE_TARGETS && !option->choices[0])
+                return error_say(error, EBADMSG,
+                                 "option %s is a CLADE_TARGETS without choices, which name a "
+                                 "target's members",
                                  option->name);
         return 0;
 }

@@ -160,14 +160,18 @@ static int copy_listeners(struct compilation *compilation)
                 return -ENOMEM;
         for (size_t i = 0; i < config->listener_count; i++) {
                 const struct config_listener *listener = &config->listeners[i];
-                char *address;
+                struct launch_listener *to = &launch->listeners[launch->listener_count];
 
                 if (listener->application != compilation->index)
                         continue;
-                address = arena_strdup(compilation->arena, listener->address);
-                if (!address)
+                *to = (struct launch_listener){
+                        .address = arena_strdup(compilation->arena, listener->address),
+                };
+                if (listener->target)
+                        to->target = arena_strdup(compilation->arena, listener->target);
+                if (!to->address || (listener->target && !to->target))
                         return -ENOMEM;
-                launch->listeners[launch->listener_count++].address = address;
+                launch->listener_count++;
         }
         return 0;
 }
@@ -185,7 +189,12 @@ static int fill_launch(struct compilation *compilation, struct error *error)
         launch->environment = arena_strings(arena, application->environment);
         if (application->working_directory)
                 launch->working_directory = arena_strdup(arena, application->working_directory);
-        launch->slot_count = application->processes;
+        launch->slot_count = application->processes.max;
+        launch->limits = (struct clade_limits){
+                .requests = application->limits.requests,
+                .timeout = application->limits.timeout,
+        };
+        launch->http = compilation->compile->config->settings.http;
         if (!launch->application || !launch->module || !launch->environment ||
             (application->working_directory && !launch->working_directory) ||
             copy_values(compilation) < 0 || copy_listeners(compilation) < 0)

@@ -135,8 +135,10 @@ void config_finish(struct config *config)
 {
         for (size_t i = 0; i < config->application_count; i++)
                 application_finish(&config->applications[i]);
-        for (size_t i = 0; i < config->listener_count; i++)
+        for (size_t i = 0; i < config->listener_count; i++) {
                 free(config->listeners[i].address);
+                free(config->listeners[i].target);
+        }
         free(config->applications);
         free(config->listeners);
         free(config->settings.templates);

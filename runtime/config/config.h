@@ -38,6 +38,7 @@ struct config_listener {
         struct sockaddr_storage socket_address;
         socklen_t socket_length;
         size_t application; /* index: where connections go */
+        char *target;       /* of that application; or NULL */
 };
 
 /* OCI form. Options are not interpreted here (runtime/compile does, with libmount). */
@@ -179,13 +180,24 @@ struct config_limits {
         int32_t oom_score; /* -1000 .. 1000 */
         uint64_t *cpus;    /* a mask, 64 in each word */
         size_t cpu_words;  /* 0: any */
+        uint64_t requests; /* that a worker serves before it is replaced; 0: no limit */
+        uint32_t timeout;  /* s that one of them may take; 0: no limit */
+};
+
+/* How many workers there are. A number N in the file is max N, spare N, and nothing ever ends. */
+struct config_processes {
+        uint32_t max; /* 1 .. CONFIG_PROCESSES_MAX; default 1 */
+        uint32_t
+                spare; /* idle ones that are kept ready, at most max; 0: none, until a client comes */
+        uint32_t idle_timeout; /* s after which an idle one beyond `spare` ends; default 15 */
+        bool dynamic;          /* it is an object */
 };
 
 struct config_application {
         char *name;
         char *type; /* as written: "python 3" */
         const struct catalogue_module *module;
-        uint32_t processes;              /* 1 .. CONFIG_PROCESSES_MAX; default 1 */
+        struct config_processes processes;
         char **environment;              /* "NAME=value", NULL at the end, in the file's order */
         char *working_directory;         /* or NULL */
         char *stdout_path, *stderr_path; /* or NULL: into clade's log */
@@ -210,9 +222,10 @@ struct config_settings {
          * ids each from id_first on. Defaults: 4096 of 65536 from 1879048192 on. Who is not root has
          * what subuid(5) grants, and of this only id_size, where it is written (0: it is not). */
         uint32_t id_first, id_count, id_size;
-        char *templates;       /* a directory of rootfs templates beside ours; or NULL */
-        char *cgroup;          /* the directory of a control group for us; NULL: found */
-        char *state_directory; /* where root remembers them; default /var/lib/clade */
+        char *templates;                 /* a directory of rootfs templates beside ours; or NULL */
+        char *cgroup;                    /* the directory of a control group for us; NULL: found */
+        char *state_directory;           /* where root remembers them; default /var/lib/clade */
+        struct clade_http_settings http; /* settings.http; for modules that speak it */
 };
 
 struct config {

@@ -85,6 +85,8 @@ static void read_value(struct reader *reader, const struct node *node,
                 read_boolean(reader, node, &truth, NULL);
                 value->integer = truth;
                 break;
+        case CLADE_PATHS:
+        case CLADE_TARGETS:
         case CLADE_STRINGS:
                 read_strings(reader, node, &value->strings, NULL);
                 break;

@@ -204,11 +204,12 @@ void check_resources(struct reader *reader, const struct node *node,
                 NODE_MEMBER(&limits, "tasks", json_object_get(limits.json, "tasks"));
         const struct node swap = NODE_MEMBER(&limits, "swap", json_object_get(limits.json, "swap"));
 
-        if (resources->tasks < (uint64_t)application->processes + 1)
+        if (resources->tasks < (uint64_t)application->processes.max + 1)
                 fault_value(reader, &tasks,
                             "%" PRIu64 " tasks are too few for %u processes and their prototype: "
                             "expected at least %u",
-                            resources->tasks, application->processes, application->processes + 1);
+                            resources->tasks, application->processes.max,
+                            application->processes.max + 1);
         if (resources->swap != CONFIG_UNLIMITED && resources->memory == CONFIG_UNLIMITED)
                 fault_key(reader, &swap,
                           "swap is what may be used beyond \"memory\": expected that, too");

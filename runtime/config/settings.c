@@ -82,6 +82,13 @@ void settings_defaults(struct reader *reader, struct config_settings *settings)
 {
         settings->stop_timeout = 30;
         settings->start_timeout = 60;
+        settings->http = (struct clade_http_settings){
+                .header_read_timeout = 30,
+                .body_read_timeout = 30,
+                .send_timeout = 30,
+                .idle_timeout = 180,
+                .max_body_size = 8u << 20,
+        };
         settings->id_first = 1879048192;
         settings->id_count = 4096;
         store_string(reader, &settings->state_directory, "/var/lib/clade");

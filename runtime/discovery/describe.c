@@ -150,6 +150,7 @@ static int send_module(const struct description *description, const struct clade
              option && option->name && message.options <= DISCOVERY_OPTIONS_MAX; option++)
                 message.options++;
         message.mounts = (uint32_t)description->mount_count;
+        message.flags = module->flags;
         return channel_send(channel, &message, sizeof(message));
 }
 

@@ -71,7 +71,7 @@ struct discovery_module {
         char type[DISCOVERY_TYPE_SIZE];
         char version[DISCOVERY_TYPE_SIZE];
         uint32_t aliases, options, mounts; /* how many of each follow */
-        uint32_t spare;
+        uint32_t flags;                    /* CLADE_COUNTS_REQUESTS, or 0 */
 };
 
 struct discovery_alias {

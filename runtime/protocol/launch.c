@@ -10,7 +10,7 @@
 #include "base/own.h"
 
 #define LAUNCH_MAGIC   0x65646163u /* "cade" */
-#define LAUNCH_VERSION 1u
+#define LAUNCH_VERSION 2u
 #define LAUNCH_MAX     (8u << 20) /* bytes: environment and filters are the large parts */
 #define SLOTS_MAX      4096u
 
@@ -33,6 +33,17 @@ static void value_fields(struct codec *codec, struct launch_value *value)
                 codec->error = -EBADMSG;
 }
 
+static void requests_fields(struct codec *codec, struct launch *launch)
+{
+        codec_u64(codec, &launch->limits.requests);
+        codec_u32(codec, &launch->limits.timeout);
+        codec_u32(codec, &launch->http.header_read_timeout);
+        codec_u32(codec, &launch->http.body_read_timeout);
+        codec_u32(codec, &launch->http.send_timeout);
+        codec_u32(codec, &launch->http.idle_timeout);
+        codec_u64(codec, &launch->http.max_body_size);
+}
+
 void launch_fields(struct codec *codec, struct launch *launch)
 {
         codec_string(codec, &launch->application);
@@ -41,11 +52,14 @@ void launch_fields(struct codec *codec, struct launch *launch)
                 for (size_t i = 0; i < launch->value_count; i++)
                         value_fields(codec, &launch->values[i]);
         if (CODEC_ARRAY(codec, &launch->listeners, &launch->listener_count))
-                for (size_t i = 0; i < launch->listener_count; i++)
+                for (size_t i = 0; i < launch->listener_count; i++) {
                         codec_string(codec, &launch->listeners[i].address);
+                        codec_string(codec, &launch->listeners[i].target);
+                }
         codec_strings(codec, &launch->environment);
         codec_string(codec, &launch->working_directory);
         codec_u32(codec, &launch->slot_count);
+        requests_fields(codec, launch);
         plan_fields(codec, &launch->plan);
         if (codec->error)
                 return;

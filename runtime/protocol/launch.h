@@ -8,19 +8,21 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "clade/module.h"
 #include "isolation/plan.h"
 
 /* An option's value, checked against what the module declared (modules/include/clade/module.h). */
 struct launch_value {
         char *name;
         uint32_t type;   /* enum clade_type */
-        char *string;    /* STRING, PATH */
+        char *string;    /* STRING, PATH, TARGETS: one member's */
         int64_t integer; /* INTEGER; BOOLEAN as 0 and 1 */
-        char **strings;  /* STRINGS, NULL at the end */
+        char **strings;  /* STRINGS, PATHS; NULL at the end */
 };
 
 struct launch_listener {
         char *address; /* as configured: "127.0.0.1:8080" */
+        char *target;  /* behind "applications/NAME/"; or NULL */
 };
 
 struct launch {
@@ -33,6 +35,8 @@ struct launch {
         char **environment;      /* "NAME=value", NULL at the end; all that the application gets */
         char *working_directory; /* inside; NULL: "/" */
         uint32_t slot_count;     /* how many workers can be alive at once */
+        struct clade_limits limits;
+        struct clade_http_settings http;
         struct plan plan;
 };
 

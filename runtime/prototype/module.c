@@ -49,10 +49,12 @@ static int values_collect(struct prototype *prototype, struct error *error)
         struct launch *launch = &prototype->launch;
         struct clade_value *values = calloc(launch->value_count + 1, sizeof(*values));
         const char **listeners = calloc(launch->listener_count + 1, sizeof(*listeners));
+        const char **targets = calloc(launch->listener_count + 1, sizeof(*targets));
 
-        if (!values || !listeners) {
+        if (!values || !listeners || !targets) {
                 free(values);
                 free(listeners);
+                free(targets);
                 return error_set(error, ENOMEM, "options of the module");
         }
         for (size_t i = 0; i < launch->value_count; i++)
@@ -63,17 +65,24 @@ static int values_collect(struct prototype *prototype, struct error *error)
                         .integer = launch->values[i].integer,
                         .strings = (const char *const *)launch->values[i].strings,
                 };
-        for (size_t i = 0; i < launch->listener_count; i++)
+        for (size_t i = 0; i < launch->listener_count; i++) {
                 listeners[i] = launch->listeners[i].address;
+                targets[i] = launch->listeners[i].target;
+        }
         free((void *)prototype->application.values);
         free((void *)prototype->application.listeners);
+        free((void *)prototype->application.targets);
         prototype->application.host = &host;
         prototype->application.failure = &prototype->failure;
         prototype->application.name = launch->application;
         prototype->application.values = values;
         prototype->application.value_count = launch->value_count;
         prototype->application.listeners = listeners;
+        prototype->application.targets = targets;
         prototype->application.listener_count = launch->listener_count;
+        prototype->application.slots = launch->slot_count;
+        prototype->application.limits = launch->limits;
+        prototype->application.http = launch->http;
         prototype->application.environment = launch->environment;
         environ = launch->environment;
         return 0;
@@ -101,12 +110,17 @@ int module_load(struct prototype *prototype, struct error *error)
 
 int module_setup(struct prototype *prototype, struct error *error)
 {
+        struct clade_application *application = &prototype->application;
         int r = values_collect(prototype, error);
 
+        application->capacity = prototype->module->flags & CLADE_COUNTS_REQUESTS ? 1 : 0;
         if (r < 0 || !prototype->module->setup)
                 return r;
-        return hook_result(prototype, "setup", prototype->module->setup(&prototype->application),
-                           error);
+        r = hook_result(prototype, "setup", prototype->module->setup(application), error);
+        if (r == 0 && application->kept_count > CLADE_KEPT_MAX)
+                r = error_say(error, EINVAL, "module %s wants to keep %zu descriptors, %d at most",
+                              prototype->launch.module, application->kept_count, CLADE_KEPT_MAX);
+        return r;
 }
 
 /* A clone has the one thread that cloned it: whatever another one held locked stays locked for ever. */

@@ -61,12 +61,12 @@ void application_worker_ready(struct application *application)
 {
         const struct plan *plan = &compiled_launch(application->compiled)->plan;
 
-        for (uint32_t i = 0; i < application->config->processes; i++)
+        for (uint32_t i = 0; i < application->config->processes.max; i++)
                 if (application->workers[i].state != WORKER_READY)
                         return;
         if (!application->announced)
                 log_event(log_of(application), LOG_INFO, "application-ready", application->name,
-                          LOG_NUMBER("processes", application->config->processes),
+                          LOG_NUMBER("processes", application->config->processes.max),
                           LOG_NUMBER("pid", application->pid),
                           LOG_NUMBER("start_us", clock_us() - application->started_us),
                           LOG_TEXT_FIELD("isolation",
@@ -152,7 +152,7 @@ static bool populate(struct application *application)
         log_event(log_of(application), LOG_DEBUG, "prototype-ready", application->name,
                   LOG_NUMBER("pid", application->pid),
                   LOG_NUMBER("isolated_pid", isolated_pid(application, application->pid)));
-        for (uint32_t i = 0; i < application->config->processes; i++)
+        for (uint32_t i = 0; i < application->config->processes.max; i++)
                 worker_event(&application->workers[i], WORKER_WANTED);
         incarnation_flush(application);
         return true;
@@ -201,7 +201,7 @@ static bool finish_workers(struct application *application)
 {
         application->final = true;
         close_listeners(application);
-        for (uint32_t i = 0; i < application->config->processes; i++) {
+        for (uint32_t i = 0; i < application->config->processes.max; i++) {
                 application->workers[i].clone_due = false;
                 worker_signal(&application->workers[i], SIGTERM);
         }
@@ -236,7 +236,7 @@ static bool bury(struct application *application)
         siginfo_t end;
 
         timer_disarm(application->timer);
-        for (uint32_t i = 0; i < application->config->processes; i++)
+        for (uint32_t i = 0; i < application->config->processes.max; i++)
                 worker_event(&application->workers[i], WORKER_GONE);
         if (!application->fault.code && state != APPLICATION_ENDING)
                 memory = cgroup_home_out_of_memory(application);

@@ -46,7 +46,7 @@ static void handover_finish(struct handover *handover)
 static int make_scoreboard(struct application *application, struct error *error)
 {
         cleanup_fd int fd = memfd_create("clade-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        off_t size = (off_t)application->config->processes * SCOREBOARD_PAGE;
+        off_t size = (off_t)application->config->processes.max * SCOREBOARD_PAGE;
 
         if (fd < 0)
                 return error_set(error, errno, "memfd of the scoreboard");
@@ -65,7 +65,7 @@ static int make_scoreboard(struct application *application, struct error *error)
 static int make_outputs(struct application *application, struct relay_lanes *lanes, int *writers,
                         struct error *error)
 {
-        size_t count = 2 + 2 * (size_t)application->config->processes;
+        size_t count = 2 + 2 * (size_t)application->config->processes.max;
         int ours, theirs[2], r;
 
         application->outputs = calloc(count, sizeof(*application->outputs));
@@ -127,7 +127,7 @@ static int handover_fill(struct application *application, struct handover *hando
                          struct error *error)
 {
         const struct launch *launch = compiled_launch(application->compiled);
-        size_t slots = application->config->processes;
+        size_t slots = application->config->processes.max;
         size_t first_listener = PROTOTYPE_FD_FIRST + launch->plan.source_count;
         size_t first_output = first_listener + application->listener_count;
         cleanup_free int *writers = malloc((2 + 2 * slots) * sizeof(*writers));
@@ -313,8 +313,8 @@ int incarnation_start(struct application *application, unsigned *ret_step, struc
         application->seen = 0;
         application->stop_due = false;
         application->announced = false;
-        budget_init(&application->messages, 2000 + 16 * application->config->processes,
-                    1000 + 8 * application->config->processes, now_us(supervisor));
+        budget_init(&application->messages, 2000 + 16 * application->config->processes.max,
+                    1000 + 8 * application->config->processes.max, now_us(supervisor));
         r = watcher_add(&supervisor->watcher, application->pidfd, error);
         if (r < 0)
                 return r;
@@ -342,7 +342,7 @@ void incarnation_kill(struct application *application)
         /* Nothing more is heard from it; closed, so that the relay does not wait for us to listen. */
         application->reports_source = sd_event_source_disable_unref(application->reports_source);
         fd_close(TAKE_FD(application->reports));
-        for (uint32_t i = 0; i < application->config->processes; i++)
+        for (uint32_t i = 0; i < application->config->processes.max; i++)
                 worker_signal(&application->workers[i], SIGKILL);
 }
 
@@ -417,7 +417,7 @@ void incarnation_flush(struct application *application)
 
         if (application->orders < 0)
                 return;
-        for (uint32_t i = 0; sent && i < application->config->processes; i++)
+        for (uint32_t i = 0; sent && i < application->config->processes.max; i++)
                 sent = flush_worker(application, &application->workers[i]);
         if (sent && application->stop_due) {
                 sent = send_order(application, &stop, sizeof(stop));

@@ -71,7 +71,7 @@ int application_watch(struct application *application, struct error *error)
                 r = watcher_add(watcher, application->pidfd, error);
         if (r == 0 && application->relay.pidfd >= 0)
                 r = watcher_add(watcher, application->relay.pidfd, error);
-        for (uint32_t i = 0; r == 0 && i < application->config->processes; i++)
+        for (uint32_t i = 0; r == 0 && i < application->config->processes.max; i++)
                 if (application->workers[i].pidfd >= 0)
                         r = watcher_add(watcher, application->workers[i].pidfd, error);
         return r;
@@ -118,14 +118,14 @@ int application_create(struct supervisor *supervisor, size_t index,
                 application->listener_count += config->listeners[i].application == index;
         application->listeners = calloc(application->listener_count + 1, sizeof(struct listener *));
         application->workers =
-                calloc(application->config->processes, sizeof(*application->workers));
+                calloc(application->config->processes.max, sizeof(*application->workers));
         if (!application->listeners || !application->workers) {
                 free(application->listeners);
                 free(application->workers);
                 free(application);
                 return -ENOMEM;
         }
-        for (uint32_t i = 0; i < application->config->processes; i++)
+        for (uint32_t i = 0; i < application->config->processes.max; i++)
                 worker_init(&application->workers[i], application, i);
         *ret_application = application;
         return 0;
@@ -139,7 +139,7 @@ struct application *application_destroy(struct application *application)
                 return NULL;
         /* Only after a fatal error of the loop is anything left of it here. */
         incarnation_kill(application);
-        for (uint32_t i = 0; i < application->config->processes; i++) {
+        for (uint32_t i = 0; i < application->config->processes.max; i++) {
                 worker_event(&application->workers[i], WORKER_GONE);
                 sd_event_source_disable_unref(application->workers[i].timer);
         }

@@ -42,7 +42,7 @@ static void clean_error(struct error *error)
 
 static struct worker *find_worker(struct application *application, uint32_t isolated_pid)
 {
-        for (uint32_t i = 0; i < application->config->processes; i++) {
+        for (uint32_t i = 0; i < application->config->processes.max; i++) {
                 struct worker *worker = &application->workers[i];
 
                 if (worker->pidfd >= 0 && worker->isolated_pid == isolated_pid)
@@ -55,7 +55,7 @@ static struct worker *find_request(struct application *application, uint32_t slo
 {
         struct worker *worker;
 
-        if (slot >= application->config->processes)
+        if (slot >= application->config->processes.max)
                 return NULL;
         worker = &application->workers[slot];
         if (worker->state != WORKER_REQUESTED || worker->serial != serial || worker->clone_due)
@@ -255,7 +255,7 @@ int kick_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userd
         (void)source;
         (void)fd;
         (void)revents;
-        for (uint32_t i = 0; i < application->config->processes; i++)
+        for (uint32_t i = 0; i < application->config->processes.max; i++)
                 reports_scoreboard(&application->workers[i]);
         return 0;
 }

@@ -105,18 +105,18 @@ static int compile(struct application *application, struct error *error)
 static int check_descriptors(struct application *application, struct error *error)
 {
         struct supervisor *supervisor = application->supervisor;
-        uint64_t need = 64 + 6 * (uint64_t)application->config->processes;
+        uint64_t need = 64 + 6 * (uint64_t)application->config->processes.max;
         struct rlimit limit;
 
         for (size_t i = 0; i < supervisor->application_count; i++)
-                need += 16 + 3 * (uint64_t)supervisor->applications[i]->config->processes;
+                need += 16 + 3 * (uint64_t)supervisor->applications[i]->config->processes.max;
         need += supervisor->config->listener_count;
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || need <= limit.rlim_cur)
                 return 0;
         error_say(error, EMFILE,
                   "%u processes: all applications together need %" PRIu64
                   " descriptors in the supervisor, the limit is %" PRIu64,
-                  application->config->processes, need, (uint64_t)limit.rlim_cur);
+                  application->config->processes.max, need, (uint64_t)limit.rlim_cur);
         return error_remedy(error, "configure fewer processes, or raise the limit (ulimit -n, "
                                    "LimitNOFILE= of the service)");
 }

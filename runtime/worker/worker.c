@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,31 +22,17 @@
 #include "base/signals.h"
 #include "isolation/apply.h"
 #include "runtime/protocol/descriptors.h"
-#include "runtime/protocol/scoreboard.h"
 #include "runtime/protocol/steps.h"
+#include "runtime/worker/scoreboard.h"
 
 #define LISTENERS_MAX 256
 
 /* Where the descriptors went, behind the listeners. */
 struct own {
         int handshake, scoreboard, kick, ruleset;
+        int kept[CLADE_KEPT_MAX];
+        size_t kept_count;
 };
-
-/* Known to the one function that the module calls back: a worker is one process with one slot. */
-static struct {
-        struct scoreboard_slot *slot;
-        int kick;
-} scoreboard = {.kick = -1};
-
-static void worker_ready(struct clade_worker *worker)
-{
-        (void)worker;
-        if (scoreboard.kick < 0)
-                return;
-        scoreboard.slot->state = SCOREBOARD_READY;
-        eventfd_write(scoreboard.kick, 1);
-        fd_close(TAKE_FD(scoreboard.kick));
-}
 
 static _Noreturn void worker_die(int handshake, unsigned step, const struct error *error)
 {
@@ -63,22 +47,36 @@ static _Noreturn void worker_die(int handshake, unsigned step, const struct erro
 static int take_descriptors(const struct worker_start *start, struct own *ret_own,
                             struct error *error)
 {
-        int count = (int)start->application->listener_count;
-        int list[WORKER_FD_LISTENERS + LISTENERS_MAX + 4];
+        const struct clade_application *application = start->application;
+        size_t kept = application->kept_count;
+        int count = (int)application->listener_count;
+        int list[WORKER_FD_LISTENERS + LISTENERS_MAX + 4 + CLADE_KEPT_MAX];
         int n = 0, r;
 
-        if (count > LISTENERS_MAX)
-                return error_say(error, EMFILE, "%d listeners", count);
+        /* What was checked after setup the application could reach since. */
+        if (count > LISTENERS_MAX || kept > CLADE_KEPT_MAX)
+                return error_say(error, EMFILE, "%d listeners, and %zu descriptors of the module's",
+                                 count, kept);
         list[n++] = 0;
         list[n++] = start->out;
         list[n++] = start->err;
         for (int i = 0; i < count; i++)
                 list[n++] = start->listeners[i];
-        *ret_own = (struct own){n, n + 1, n + 2, start->ruleset < 0 ? -1 : n + 3};
+        *ret_own = (struct own){
+                .handshake = n,
+                .scoreboard = n + 1,
+                .kick = n + 2,
+                .ruleset = start->ruleset < 0 ? -1 : n + 3,
+                .kept_count = kept,
+        };
         list[n++] = start->handshake;
         list[n++] = start->scoreboard;
         list[n++] = start->kick;
         list[n++] = start->ruleset;
+        for (size_t i = 0; i < kept; i++) {
+                ret_own->kept[i] = application->kept[i] < 0 ? -1 : n;
+                list[n++] = application->kept[i];
+        }
         r = fd_arrange(list, (size_t)n, 0);
         for (int fd = WORKER_FD_LISTENERS + count; r == 0 && fd < n; fd++)
                 if (list[fd] >= 0)
@@ -113,19 +111,11 @@ static void take_title(const struct worker_start *start)
 /* Our page of the scoreboard and no other's; the descriptor goes, the mapping stays. */
 static int take_slot(const struct worker_start *start, struct own *own, struct error *error)
 {
-        void *page = mmap(NULL, SCOREBOARD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                          own->scoreboard, (off_t)start->slot * SCOREBOARD_PAGE);
+        int r = scoreboard_take(own->scoreboard, own->kick, start->slot, start->serial,
+                                start->application->capacity, error);
 
-        if (page == MAP_FAILED)
-                return error_set(error, errno, "mmap of scoreboard slot %u", start->slot);
         fd_close(TAKE_FD(own->scoreboard));
-        scoreboard.slot = page;
-        scoreboard.kick = own->kick;
-        *scoreboard.slot = (struct scoreboard_slot){
-                .serial = start->serial,
-                .state = SCOREBOARD_STARTING,
-        };
-        return 0;
+        return r;
 }
 
 static unsigned worker_steps(const struct worker_start *start, struct clade_worker *worker,
@@ -162,14 +152,18 @@ _Noreturn void worker_run(const struct worker_start *start)
                 .slot = start->slot,
                 .serial = start->serial,
                 .listeners = listeners,
-                .ready = worker_ready,
+                .ready = scoreboard_ready,
+                .begin = scoreboard_begin,
+                .end = scoreboard_end,
+                .leave = scoreboard_leave,
         };
-        struct own own = {-1, -1, -1, -1};
+        struct own own;
         unsigned step;
         int status;
 
         if (take_descriptors(start, &own, &error) < 0)
                 worker_die(start->handshake, STEP_WORKER, &error);
+        worker.kept = own.kept;
         take_title(start);
         for (size_t i = 0; i < start->application->listener_count; i++)
                 listeners[i] = WORKER_FD_LISTENERS + (int)i;

@@ -54,7 +54,7 @@ void fixture_init(struct fixture *fixture)
                 .name = (char *)"a",
                 .type = (char *)"test",
                 .module = &fixture->module,
-                .processes = 1,
+                .processes = {.max = 1, .spare = 1},
                 .uid = CONFIG_ID_DEFAULT,
                 .gid = CONFIG_ID_DEFAULT,
                 .user = (char *)"app",

@@ -39,7 +39,7 @@ Test(compile, what_is_not_of_the_root)
         fixture.application.environment = environment;
         fixture.application.values = &word;
         fixture.application.value_count = 1;
-        fixture.application.processes = 3;
+        fixture.application.processes.max = 3;
         fixture.config.listeners = listeners;
         fixture.config.listener_count = 3;
         must_compile();
@@ -343,10 +343,10 @@ Test(compile, limits_stay_below_our_own)
         cr_expect_eq(rlimit(RLIMIT_NOFILE)->hard, 700);
         cr_expect_eq(rlimit(RLIMIT_CORE)->hard, 1);
         cr_expect_leq(rlimit(RLIMIT_NPROC)->soft, rlimit(RLIMIT_NPROC)->hard);
-        fixture.application.processes = 500;
+        fixture.application.processes.max = 500;
         must_refuse("/processes", "500 processes need ");
         cr_expect(strstr(fixture.error.remedy, "ulimit -Hn"), "%s", fixture.error.remedy);
-        fixture.application.processes = 20;
+        fixture.application.processes.max = 20;
         cr_assert_eq(getrlimit(RLIMIT_NPROC, &tasks), 0);
         tasks.rlim_cur = tasks.rlim_max = 15;
         cr_assert_eq(setrlimit(RLIMIT_NPROC, &tasks), 0);

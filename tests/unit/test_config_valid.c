@@ -85,7 +85,7 @@ Test(config_valid, defaults)
         cr_expect_str_eq(a->name, "a");
         cr_expect_str_eq(a->type, "go");
         cr_expect_str_eq(a->module->type, "external");
-        cr_expect_eq(a->processes, 1);
+        cr_expect_eq(a->processes.max, 1);
         expect_strings(a->environment, (const char *const[]){NULL});
         cr_expect_null(a->working_directory);
         cr_expect_null(a->stdout_path);
@@ -163,7 +163,7 @@ Test(config_valid, application)
         web = &config.applications[0];
         cr_expect_str_eq(web->name, "web");
         cr_expect_str_eq(web->type, "external 1");
-        cr_expect_eq(web->processes, 1024);
+        cr_expect_eq(web->processes.max, 1024);
         expect_strings(web->environment,
                        (const char *const[]){"ZEBRA=1", "APPLE=a=b", "EMPTY=", NULL});
         cr_expect_str_eq(web->working_directory, "/");

@@ -39,7 +39,7 @@
 #include <stdint.h>
 
 /* Changes whenever a module must be compiled anew. */
-#define CLADE_MODULE_API 1
+#define CLADE_MODULE_API 2
 
 /* What else must be the same on both sides for structs and hooks to mean the same: the kind of machine.
  * A module built otherwise is skipped with a notice. */
@@ -64,6 +64,12 @@ enum clade_type {
         CLADE_INTEGER, /* a JSON integer within minimum and maximum */
         CLADE_BOOLEAN,
         CLADE_STRINGS, /* a JSON array of strings */
+        CLADE_PATHS,   /* a path as above, or an array of such; the value is always a list */
+        CLADE_TARGETS, /* several entry points behind one application: a JSON object of names, each with an
+                        * object of strings. `choices` lists the members that those may have, the first of
+                        * which they must have: "module|callable|prefix". Listeners pass to
+                        * "applications/NAME/TARGET". Each member is a value of its own, called
+                        * "OPTION/TARGET/MEMBER": "targets/blog/module". */
 };
 
 /* An option that an application of this type can have. Lists of them end with a NULL name. */
@@ -72,7 +78,8 @@ struct clade_option {
         enum clade_type type;
         int required;             /* 0 or 1 */
         int64_t minimum, maximum; /* INTEGER, both inclusive */
-        const char *choices;      /* STRING: the values allowed, separated by "|"; NULL: any */
+        const char *choices;      /* STRING: the values allowed, separated by "|"; NULL: any.
+                                   * TARGETS: see there */
         const char *help;         /* one line for people */
 };
 
@@ -87,10 +94,28 @@ struct clade_mount {
 struct clade_value {
         const char *name;
         enum clade_type type;
-        const char *string;         /* STRING, PATH */
+        const char *string;         /* STRING, PATH, a target's member */
         int64_t integer;            /* INTEGER; BOOLEAN as 0 and 1 */
-        const char *const *strings; /* STRINGS; NULL at the end */
+        const char *const *strings; /* STRINGS, PATHS; NULL at the end */
 };
+
+/* What the configuration says of requests, for modules that count them. */
+struct clade_limits {
+        uint64_t requests; /* a worker ends when it has served so many; 0: never */
+        uint32_t
+                timeout; /* s that one request may take; 0: for ever. clade ends a worker that takes
+                            * longer; the module's part is to say where it hung, and to answer */
+};
+
+/* What the configuration says of HTTP (settings.http), for modules that speak it. */
+struct clade_http_settings {
+        uint32_t header_read_timeout, body_read_timeout, send_timeout,
+                idle_timeout;   /* s; never 0 */
+        uint64_t max_body_size; /* bytes */
+};
+
+/* How many descriptors of its own a module can have in each worker. */
+#define CLADE_KEPT_MAX 8
 
 /* When a worker counts as ready. */
 enum clade_ready {
@@ -129,9 +154,17 @@ struct clade_application {
         const struct clade_value *values; /* those that were configured */
         size_t value_count;
         const char *const *listeners; /* their addresses as configured: "127.0.0.1:8080" */
+        const char *const *targets;   /* what each of them passes to; NULL: no target */
         size_t listener_count;
+        uint32_t slots; /* how many workers can be alive at once */
+        struct clade_limits limits;
+        struct clade_http_settings http;
         char *const *environment; /* "NAME=value"; also in environ */
         enum clade_ready ready;   /* set it in setup */
+        uint32_t capacity;        /* how many requests a worker serves at once; 1, set it in setup.
+                                   * A worker with that many is busy, and wants company */
+        int kept[CLADE_KEPT_MAX]; /* descriptors that workers shall have as well, at other numbers (see */
+        size_t kept_count;        /* clade_worker), close-on-exec; set both in setup */
         void *data;               /* the module's own */
 };
 
@@ -141,14 +174,29 @@ struct clade_worker {
         uint32_t slot;        /* 0 .. processes-1: no two living workers have the same */
         uint64_t serial;      /* counts clones: no two workers ever have the same */
         const int *listeners; /* application->listener_count descriptors, listening, blocking */
+        const int *kept;      /* what became of application->kept */
         /* Tells clade that this worker serves now (CLADE_READY_CALLED). */
         void (*ready)(struct clade_worker *worker);
+        /* A module with CLADE_COUNTS_REQUESTS says when it begins to work on a request, and when it is done
+         * with that; what begin returns goes to end. From any thread, at any time, without blocking. */
+        uint64_t (*begin)(struct clade_worker *worker);
+        void (*end)(struct clade_worker *worker, uint64_t ticket);
+        /* It takes no more requests and will end, as limits.requests wants it: no failure, and another
+         * worker may be made ready meanwhile. */
+        void (*leave)(struct clade_worker *worker);
+};
+
+enum {
+        /* Workers say what they work on, with begin and end. Only then an application can have `limits.requests`,
+         * `limits.timeout`, and as many processes as it needs at a time. */
+        CLADE_COUNTS_REQUESTS = 1,
 };
 
 struct clade_module {
         uint32_t api;               /* CLADE_MODULE_API */
         uint32_t size;              /* sizeof(struct clade_module) */
         const char *build;          /* CLADE_MODULE_BUILD */
+        uint32_t flags;             /* CLADE_COUNTS_REQUESTS, or 0 */
         const char *type;           /* lower case, digits, "-"; at most 31 bytes */
         const char *version;        /* numbers separated by dots: "3.11.2"; at most 31 bytes */
         const char *const *aliases; /* other names of the type, NULL at the end; may be NULL */
@@ -200,4 +248,9 @@ struct clade_native {
         size_t listener_count;
         void (*ready)(const struct clade_native *native);
         void *internal; /* clade's */
+        /* As in struct clade_worker; an application that never calls them has no limits on requests. */
+        struct clade_limits limits;
+        uint64_t (*begin)(const struct clade_native *native);
+        void (*end)(const struct clade_native *native, uint64_t ticket);
+        void (*leave)(const struct clade_native *native);
 };
