@@ -8,6 +8,7 @@
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
 #include "runtime/supervisor/pids.h"
+#include "runtime/supervisor/scaling.h"
 
 #define MICROSECONDS     UINT64_C(1000000)
 #define KILL_DEADLINE_US (10 * MICROSECONDS)
@@ -60,13 +61,16 @@ static void log_failure(struct application *application, unsigned step, const st
 void application_worker_ready(struct application *application)
 {
         const struct plan *plan = &compiled_launch(application->compiled)->plan;
+        uint32_t served = 0;
 
+        /* Those that have come and gone as they should count as well: there may never be all at once. */
         for (uint32_t i = 0; i < application->config->processes.max; i++)
-                if (application->workers[i].state != WORKER_READY)
-                        return;
+                served += application->workers[i].served;
+        if (served < application->config->processes.spare)
+                return;
         if (!application->announced)
                 log_event(log_of(application), LOG_INFO, "application-ready", application->name,
-                          LOG_NUMBER("processes", application->config->processes.max),
+                          LOG_NUMBER("processes", application->config->processes.spare),
                           LOG_NUMBER("pid", application->pid),
                           LOG_NUMBER("start_us", clock_us() - application->started_us),
                           LOG_TEXT_FIELD("isolation",
@@ -152,9 +156,7 @@ static bool populate(struct application *application)
         log_event(log_of(application), LOG_DEBUG, "prototype-ready", application->name,
                   LOG_NUMBER("pid", application->pid),
                   LOG_NUMBER("isolated_pid", isolated_pid(application, application->pid)));
-        for (uint32_t i = 0; i < application->config->processes.max; i++)
-                worker_event(&application->workers[i], WORKER_WANTED);
-        incarnation_flush(application);
+        scaling_start(application);
         return true;
 }
 
@@ -236,6 +238,7 @@ static bool bury(struct application *application)
         siginfo_t end;
 
         timer_disarm(application->timer);
+        scaling_stop(application);
         for (uint32_t i = 0; i < application->config->processes.max; i++)
                 worker_event(&application->workers[i], WORKER_GONE);
         if (!application->fault.code && state != APPLICATION_ENDING)

@@ -18,6 +18,7 @@
 #include "runtime/supervisor/backoff.h"
 #include "runtime/supervisor/cgroup.h"
 #include "runtime/supervisor/listener.h"
+#include "runtime/supervisor/load.h"
 #include "runtime/supervisor/output.h"
 #include "runtime/supervisor/relay.h"
 #include "runtime/supervisor/supervisor.h"
@@ -51,22 +52,25 @@ enum worker_state {
         WORKER_REQUESTED, /* the prototype has been asked for a clone */
         WORKER_STARTING,  /* it is known by both pids and held by a pidfd */
         WORKER_READY,
-        WORKER_DEAD,    /* it died; the prototype has not said how yet */
-        WORKER_REAPING, /* ... has; the kernel's own word is awaited (6.15) */
+        WORKER_STOPPING, /* it has been asked to end, as it is not needed or takes too long */
+        WORKER_DEAD,     /* it died; the prototype has not said how yet */
+        WORKER_REAPING,  /* ... has; the kernel's own word is awaited (6.15) */
         WORKER_STATES
 };
 
 enum worker_event {
-        WORKER_WANTED,  /* a worker shall be on this slot */
-        WORKER_CLONED,  /* found on the host */
-        WORKER_REFUSED, /* the clone failed */
-        WORKER_SERVES,  /* it said that it is ready */
-        WORKER_FAILED,  /* it told why it could not start; its end follows */
-        WORKER_DIED,    /* the pidfd says so */
-        WORKER_EXITED,  /* the prototype says how */
-        WORKER_REAPED,  /* the kernel says how */
-        WORKER_OVERDUE, /* a deadline has passed */
-        WORKER_GONE,    /* its prototype is dead, and so is it */
+        WORKER_WANTED,   /* a worker shall be on this slot */
+        WORKER_CLONED,   /* found on the host */
+        WORKER_REFUSED,  /* the clone failed */
+        WORKER_SERVES,   /* it said that it is ready */
+        WORKER_UNWANTED, /* it has been idle for long enough */
+        WORKER_HUNG,     /* it works on one request for longer than limits.timeout */
+        WORKER_FAILED,   /* it told why it could not start; its end follows */
+        WORKER_DIED,     /* the pidfd says so */
+        WORKER_EXITED,   /* the prototype says how */
+        WORKER_REAPED,   /* the kernel says how */
+        WORKER_OVERDUE,  /* a deadline has passed */
+        WORKER_GONE,     /* its prototype is dead, and so is it */
         WORKER_EVENTS
 };
 
@@ -85,6 +89,10 @@ struct worker {
         sd_event_source *death;
         uint64_t cloned_us; /* monotonic */
         bool blamed;        /* its end counts as an early death */
+        bool planned;       /* ... as none: we asked for it */
+        bool served;        /* a worker of this incarnation on this slot was ready once */
+        bool resting;       /* WAITING: and the back-off is not over */
+        struct load load;
         /* What the prototype has said of it: each once. */
         bool told_start, told_ready, told_failure;
         bool told_end; /* ... and how: */
@@ -133,9 +141,11 @@ struct application {
         struct budget messages;
         struct output **outputs; /* 2 of the prototype, then 2 for each slot */
         size_t output_count;
-        uint64_t started_us; /* of clock_us(): when its start began, */
-        uint64_t cloned_us;  /* and when its clone was on its own */
-        bool stop_due;       /* ORDER_STOP has to be sent */
+        uint64_t started_us;    /* of clock_us(): when its start began, */
+        uint64_t cloned_us;     /* and when its clone was on its own */
+        bool stop_due;          /* ORDER_STOP has to be sent */
+        sd_event_source *tick;  /* scaling.h */
+        struct budget renewals; /* of workers that ended early though they had served */
 
         struct worker *workers; /* config->processes of them */
 };

@@ -4,6 +4,7 @@
 
 #include "base/own.h"
 #include "runtime/supervisor/application.h"
+#include "runtime/supervisor/scaling.h"
 
 /* The prototype and its workers have the dead socket, and nothing can be handed down to them any more: they
  * are replaced by ones that are born with the new one. */
@@ -52,6 +53,16 @@ static void on_stalled(void *context, struct listener *listener, unsigned second
         log_error(&application->supervisor->log, LOG_WARNING, "listener-stalled", application->name,
                   &error, LOG_TEXT_FIELD("listener", listener_address(listener)),
                   LOG_NUMBER("waiting", waiting), LOG_NUMBER("seconds", seconds));
+}
+
+/* Heard only while nobody is there to accept: scaling.h. */
+static void on_arrived(void *context, struct listener *listener)
+{
+        struct application *application = context;
+
+        (void)listener;
+        scaling_consider(application);
+        incarnation_flush(application);
 }
 
 static void on_flowing(void *context, struct listener *listener)
@@ -111,6 +122,7 @@ int application_create(struct supervisor *supervisor, size_t index,
                                 .reopened = on_reopened,
                                 .stalled = on_stalled,
                                 .flowing = on_flowing,
+                                .arrived = on_arrived,
                                 .context = application,
                         },
         };
@@ -151,6 +163,7 @@ struct application *application_destroy(struct application *application)
                 output_sink_finish(&application->sinks[1]);
         }
         sd_event_source_disable_unref(application->timer);
+        sd_event_source_disable_unref(application->tick);
         compiled_destroy(application->compiled);
         free(application->listeners);
         free(application->workers);

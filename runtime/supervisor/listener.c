@@ -41,6 +41,7 @@ struct listener {
         unsigned edges; /* arrivals seen since then; switching them on shows one that is none */
         bool taken;     /* since the last tick somebody has accepted */
         bool stalled;   /* told so */
+        bool wanted;    /* each arrival is told */
         uint64_t since; /* µs: when somebody last accepted, or the first one came */
 };
 
@@ -53,6 +54,14 @@ static uint64_t now_of(const struct listener *listener)
 }
 
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *context);
+
+/* Switching arrivals on shows those that wait already. */
+static int hear(struct listener *listener, bool arrivals)
+{
+        return sd_event_source_set_io_events(listener->source,
+                                             arrivals || listener->wanted ? ARRIVALS : HANGUP);
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *context);
 
 static int open_now(struct listener *listener, struct error *error)
@@ -141,7 +150,7 @@ static void tell_flowing(struct listener *listener)
 /* The queue is empty: back to costing nothing. */
 static int calm(struct listener *listener)
 {
-        int r = sd_event_source_set_io_events(listener->source, ARRIVALS);
+        int r = hear(listener, true);
 
         listener->tick = sd_event_source_unref(listener->tick);
         if (listener->stalled)
@@ -166,7 +175,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
         listener->waiting = waiting;
         listener->edges = 0;
         listener->taken = false;
-        r = sd_event_source_set_io_events(listener->source, ARRIVALS);
+        r = hear(listener, true);
         if (r < 0)
                 return r;
         r = again(source, now);
@@ -190,7 +199,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 /* The first connection after a time of rest. */
 static int start_ticking(struct listener *listener)
 {
-        int r = sd_event_source_set_io_events(listener->source, HANGUP);
+        int r = hear(listener, false);
 
         if (r < 0)
                 return r;
@@ -213,12 +222,13 @@ static int count_arrival(struct listener *listener)
         if (waiting < 0 || waiting >= listener->waiting + (int)listener->edges - 1)
                 return 0;
         listener->taken = true;
-        return sd_event_source_set_io_events(listener->source, HANGUP);
+        return hear(listener, false);
 }
 
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
         struct listener *listener = context;
+        int r;
 
         (void)source, (void)fd;
         if ((revents & (EPOLLHUP | EPOLLRDHUP | EPOLLERR | EPOLLOUT)) &&
@@ -228,7 +238,19 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *co
         }
         if (!(revents & EPOLLIN))
                 return 0;
-        return listener->tick ? count_arrival(listener) : start_ticking(listener);
+        r = listener->tick ? count_arrival(listener) : start_ticking(listener);
+        if (r >= 0 && listener->wanted && listener->events->arrived)
+                listener->events->arrived(listener->events->context, listener);
+        return r;
+}
+
+void listener_want(struct listener *listener, bool wanted)
+{
+        bool before = listener->wanted;
+
+        listener->wanted = wanted;
+        if (listener->source && wanted && !before)
+                sd_event_source_set_io_events(listener->source, ARRIVALS);
 }
 
 int listener_create(sd_event *event, const struct config_listener *config,

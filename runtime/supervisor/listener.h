@@ -28,6 +28,8 @@ struct listener_events {
                         unsigned waiting);
         /* ... and it has changed. */
         void (*flowing)(void *context, struct listener *listener);
+        /* A connection has come, or was there already. Only while listener_want says so. */
+        void (*arrived)(void *context, struct listener *listener);
         void *context;
 };
 
@@ -47,6 +49,9 @@ struct listener *listener_destroy(struct listener *listener);
  * tenant may connect(): a listener that has been made into a connection whose buffer is full does not
  * hang up. */
 void listener_look(struct listener *listener);
+
+/* Whether each connection that comes shall be told: while nobody else would take notice. */
+void listener_want(struct listener *listener, bool wanted);
 
 int listener_fd(const struct listener *listener);
 const char *listener_address(const struct listener *listener);

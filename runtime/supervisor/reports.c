@@ -11,6 +11,7 @@
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
 #include "runtime/supervisor/pids.h"
+#include "runtime/supervisor/scaling.h"
 
 #define TURN_US UINT64_C(3000)
 
@@ -257,6 +258,8 @@ int kick_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userd
         (void)revents;
         for (uint32_t i = 0; i < application->config->processes.max; i++)
                 reports_scoreboard(&application->workers[i]);
+        scaling_consider(application);
+        incarnation_flush(application);
         return 0;
 }
 
@@ -270,6 +273,7 @@ void reports_scoreboard(struct worker *worker)
         if (pread(application->scoreboard, &slot, sizeof(slot),
                   (off_t)worker->slot * SCOREBOARD_PAGE) != (ssize_t)sizeof(slot))
                 return;
-        if (slot.state == SCOREBOARD_READY && slot.serial == worker->serial)
+        if ((slot.state == SCOREBOARD_READY || slot.state == SCOREBOARD_LEAVING) &&
+            slot.serial == worker->serial)
                 worker_event(worker, WORKER_SERVES);
 }

@@ -12,10 +12,13 @@
 #include "base/own.h"
 #include "runtime/supervisor/application.h"
 #include "runtime/supervisor/pids.h"
+#include "runtime/supervisor/scaling.h"
 
 /* How long a prototype may take for what it does at once when all is well. */
 #define CLONE_DEADLINE_US  UINT64_C(10000000)
 #define REPORT_DEADLINE_US UINT64_C(5000000)
+/* What a worker that hangs has for ending what else it works on. */
+#define HUNG_DEADLINE_US   UINT64_C(1000000)
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -23,7 +26,14 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        worker_event(worker, worker->state == WORKER_WAITING ? WORKER_WANTED : WORKER_OVERDUE);
+        if (worker->state != WORKER_WAITING) {
+                worker_event(worker, WORKER_OVERDUE);
+        } else if (!worker->application->config->processes.dynamic) {
+                worker_event(worker, WORKER_WANTED);
+        } else {
+                worker->resting = false;
+                scaling_consider(worker->application);
+        }
         incarnation_flush(worker->application); /* no report may follow that would do it */
         return 0;
 }
@@ -33,6 +43,12 @@ static void deadline(struct worker *worker, uint64_t delay_us)
         timer_arm(worker->application->supervisor, &worker->timer, delay_us, on_timer, worker);
 }
 
+/* Where each request has a worker of its own they come and go by the thousand. */
+static enum log_level level_of(const struct worker *worker)
+{
+        return worker->application->config->limits.requests == 1 ? LOG_DEBUG : LOG_INFO;
+}
+
 static void worker_log(struct worker *worker, enum log_level level, const char *event)
 {
         log_event(&worker->application->supervisor->log, level, event, worker->application->name,
@@ -40,13 +56,13 @@ static void worker_log(struct worker *worker, enum log_level level, const char *
                   LOG_NUMBER("slot", worker->slot));
 }
 
-static void log_end(struct worker *worker)
+static void log_end(struct worker *worker, enum log_level level)
 {
         struct log *log = &worker->application->supervisor->log;
         const char *name = worker->application->name;
         bool memory = worker->signal == SIGKILL && cgroup_home_out_of_memory(worker->application);
 
-        log_event(log, LOG_INFO, "worker-exited", name, LOG_NUMBER("pid", worker->pid),
+        log_event(log, level, "worker-exited", name, LOG_NUMBER("pid", worker->pid),
                   LOG_NUMBER("isolated_pid", worker->isolated_pid),
                   LOG_NUMBER("slot", worker->slot),
                   worker->signal ? LOG_NUMBER("signal", worker->signal)
@@ -62,7 +78,8 @@ static void request(struct worker *worker)
 {
         worker->serial = ++worker->application->supervisor->serial;
         worker->clone_due = true;
-        worker->blamed = worker->core = false;
+        worker->blamed = worker->core = worker->planned = worker->resting = false;
+        load_expect(worker);
         worker->told_end = worker->told_failure = worker->told_start = worker->told_ready = false;
         worker->code = worker->signal = 0;
         output_hold(worker->application->outputs[2 + 2 * worker->slot]);
@@ -74,7 +91,7 @@ static void announce(struct worker *worker)
 {
         worker->cloned_us = now_us(worker->application->supervisor);
         worker->acknowledge_due = true;
-        worker_log(worker, LOG_INFO, "worker-started");
+        worker_log(worker, level_of(worker), "worker-started");
         deadline(worker, worker->application->supervisor->config->settings.start_timeout *
                                  UINT64_C(1000000));
         /* It was on its way when the application was told to stop. */
@@ -85,7 +102,8 @@ static void announce(struct worker *worker)
 static void serves(struct worker *worker)
 {
         timer_disarm(worker->timer);
-        worker_log(worker, LOG_INFO, "worker-ready");
+        worker->served = true;
+        worker_log(worker, level_of(worker), "worker-ready");
         application_worker_ready(worker->application);
 }
 
@@ -132,28 +150,66 @@ static void judge_start(struct worker *worker)
         application_worker_failed(application, 0, &error);
 }
 
-/* The slot is free again. Another one is wanted as long as the application runs: at once, or when it has
- * died young, after a while. */
+/* It says that it has served what limits.requests lets it serve, and ended as it should. Or it says so: then that
+ * is worth as much as the end of any other worker that has served. */
+static bool recycled(struct worker *worker)
+{
+        return worker->application->config->limits.requests > 0 && worker->load.leaving &&
+               worker->signal == 0 && worker->code == 0;
+}
+
+/* How long the slot has to stay empty, in µs. What ends early is not made anew at once; but a worker that has served,
+ * or says so, may be, as long as that does not become a habit. */
+static uint64_t rest_after(struct worker *worker, bool known)
+{
+        struct application *application = worker->application;
+        uint64_t now = now_us(application->supervisor);
+
+        if (worker->planned ||
+            (known && recycled(worker) && application->config->limits.requests == 1))
+                return 0;
+        if (known && !worker->blamed && worker->load.requests > 0 &&
+            budget_spend(&application->renewals, 1, now))
+                return 0;
+        return backoff_after(&worker->backoff, now - worker->cloned_us, worker->blamed);
+}
+
+/* From WAITING on: at once, or when the time is over. */
+static void rest(struct worker *worker, uint64_t delay)
+{
+        worker->resting = delay > 0;
+        if (delay > 0)
+                deadline(worker, delay);
+        else
+                timer_disarm(worker->timer);
+}
+
+/* The slot is free again. */
 static void retire(struct worker *worker)
 {
         struct application *application = worker->application;
-        uint64_t lived = now_us(application->supervisor) - worker->cloned_us;
+        bool known = load_look(worker);
+        bool done = known && recycled(worker);
         uint64_t delay;
 
-        log_end(worker);
+        log_end(worker, done ? level_of(worker) : LOG_INFO);
         release(worker);
         hear_out(worker);
         timer_disarm(worker->timer);
         if (application->state != APPLICATION_RUNNING)
                 return;
-        judge_start(worker);
-        delay = backoff_after(&worker->backoff, lived, worker->blamed);
+        worker->served = done || (worker->planned && worker->served);
+        if (done)
+                application_worker_ready(application);
+        else
+                judge_start(worker);
+        delay = rest_after(worker, known);
         if (delay > 0)
                 log_event(&application->supervisor->log, LOG_WARNING, "worker-backoff",
                           application->name, LOG_NUMBER("slot", worker->slot),
                           LOG_NUMBER("failures", worker->backoff.failures),
                           LOG_NUMBER("delay_ms", delay / 1000));
-        deadline(worker, delay);
+        rest(worker, delay);
 }
 
 static void refuse(struct worker *worker)
@@ -162,9 +218,41 @@ static void refuse(struct worker *worker)
 
         hear_out(worker);
         if (worker->application->state == APPLICATION_RUNNING)
-                deadline(worker, delay);
+                rest(worker, delay);
         else
                 timer_disarm(worker->timer);
+}
+
+/* Nobody needs it. It ends when it is done, and that may be something that began just now. */
+static void dismiss(struct worker *worker)
+{
+        const struct supervisor *supervisor = worker->application->supervisor;
+
+        worker->planned = true;
+        worker_log(worker, LOG_INFO, "worker-idle");
+        worker_signal(worker, SIGTERM);
+        deadline(worker, supervisor->config->settings.stop_timeout * UINT64_C(1000000));
+}
+
+/* Its other requests, if it has any, have a moment left. */
+static void interrupt(struct worker *worker)
+{
+        log_event(&worker->application->supervisor->log, LOG_WARNING, "worker-hung",
+                  worker->application->name, LOG_NUMBER("pid", worker->pid),
+                  LOG_NUMBER("isolated_pid", worker->isolated_pid),
+                  LOG_NUMBER("slot", worker->slot),
+                  LOG_NUMBER("timeout", worker->application->config->limits.timeout),
+                  LOG_NUMBER("active", worker->load.active),
+                  LOG_TEXT_FIELD("message", "one request takes longer than limits.timeout; where "
+                                            "it hangs stands on the worker's stderr, if its "
+                                            "module can tell"));
+        worker_signal(worker, SIGTERM);
+        deadline(worker, HUNG_DEADLINE_US);
+}
+
+static void put_down(struct worker *worker)
+{
+        worker_signal(worker, SIGKILL);
 }
 
 /* The prototype has said how it ended. It must be dead then; and where the kernel tells exit codes, it has
@@ -192,7 +280,7 @@ static void vanish(struct worker *worker)
                         worker->code = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 0;
                         worker->core = WIFSIGNALED(status) && WCOREDUMP(status);
                 }
-                log_end(worker);
+                log_end(worker, LOG_INFO);
                 release(worker);
         }
         worker->clone_due = worker->acknowledge_due = false;
@@ -270,8 +358,17 @@ static const struct transition {
                 },
         [WORKER_READY] =
                 {
+                        [WORKER_UNWANTED] = {dismiss, WORKER_STOPPING, true},
+                        [WORKER_HUNG] = {interrupt, WORKER_STOPPING, true},
                         [WORKER_DIED] = {await_report, WORKER_DEAD, true},
                         [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
+                        [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
+                },
+        [WORKER_STOPPING] =
+                {
+                        [WORKER_DIED] = {await_report, WORKER_DEAD, true},
+                        [WORKER_EXITED] = {await_kernel, WORKER_REAPING, true},
+                        [WORKER_OVERDUE] = {put_down, WORKER_STOPPING, true},
                         [WORKER_GONE] = {vanish, WORKER_EMPTY, true},
                 },
         [WORKER_DEAD] =
@@ -301,6 +398,14 @@ void worker_event(struct worker *worker, enum worker_event event)
         if (worker->state == WORKER_REAPING && event == WORKER_EXITED &&
             !worker->application->supervisor->exit_codes)
                 worker_event(worker, WORKER_REAPED);
+        /* The slot has become free. */
+        if (worker->state == WORKER_WAITING && !worker->resting &&
+            (event == WORKER_REAPED || event == WORKER_REFUSED)) {
+                if (worker->application->config->processes.dynamic)
+                        scaling_consider(worker->application);
+                else if (worker->application->state == APPLICATION_RUNNING)
+                        worker_event(worker, WORKER_WANTED);
+        }
 }
 
 /* --- around it ---------------------------------------------------------------------------------- */
@@ -312,7 +417,8 @@ void worker_init(struct worker *worker, struct application *application, uint32_
 
 bool worker_alive(const struct worker *worker)
 {
-        return worker->state == WORKER_STARTING || worker->state == WORKER_READY;
+        return worker->state == WORKER_STARTING || worker->state == WORKER_READY ||
+               worker->state == WORKER_STOPPING;
 }
 
 void worker_signal(struct worker *worker, int signal)
@@ -347,6 +453,7 @@ static int on_death(sd_event_source *source, int fd, uint32_t revents, void *use
                 return 0;
         }
         worker_event(worker, WORKER_REAPED);
+        incarnation_flush(worker->application);
         return 0;
 }
 

@@ -109,8 +109,11 @@ void fixture_prepare(struct fixture *fixture, enum kind kind)
 {
         *fixture = (struct fixture){.directory = "/tmp/clade-listener-XXXXXX"};
         cr_assert(mkdtemp(fixture->directory));
-        fixture->events =
-                (struct listener_events){on_lost, on_reopened, on_stalled, on_flowing, fixture};
+        fixture->events = (struct listener_events){.lost = on_lost,
+                                                   .reopened = on_reopened,
+                                                   .stalled = on_stalled,
+                                                   .flowing = on_flowing,
+                                                   .context = fixture};
         cr_assert_geq(sd_event_new(&fixture->event), 0);
         set_address(fixture, kind);
         signal(SIGPIPE, SIG_IGN);
