@@ -127,8 +127,7 @@ void read_environment(struct reader *reader, const struct node *node, void *memb
 
 static const struct key application_keys[] = {
         {"type", read_type, 0, NULL, "the module that runs it, as in \"native\""},
-        {"processes", read_u32, MEMBER(processes.max),
-         &(const struct integer_rule){1, CONFIG_PROCESSES_MAX, NULL}, NULL},
+        {"processes", read_processes, MEMBER(processes), NULL, NULL},
         {"environment", read_environment, MEMBER(environment), NULL, NULL},
         {"working_directory", read_path, MEMBER(working_directory),
          &(const struct path_rule){.root = true}, NULL},
@@ -173,7 +172,8 @@ static void application_defaults(struct reader *reader, const struct node *node,
         store_string(reader, &application->name, node->key);
         store_string(reader, &application->user, "app");
         store_string(reader, &application->group, "app");
-        application->processes = (struct config_processes){.max = 1, .idle_timeout = 15};
+        application->processes =
+                (struct config_processes){.max = 1, .spare = 1, .idle_timeout = 15};
         application->uid = application->gid = CONFIG_ID_DEFAULT;
         application->environment = calloc(1, sizeof(*application->environment));
         application->pointer = node_pointer(node);
@@ -193,11 +193,10 @@ static void read_application(struct reader *reader, const struct node *node,
                 return;
         if (!read_object(reader, node, &application_schema, application))
                 return;
-        if (!application->processes.dynamic)
-                application->processes.spare = application->processes.max;
         check_options(reader, node, application);
         check_id_maps(reader, node, application);
         check_resources(reader, node, application);
+        check_processes(reader, node, application);
 }
 
 void read_applications(struct reader *reader, const struct node *node, void *member,

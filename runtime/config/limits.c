@@ -9,7 +9,9 @@
 #include "runtime/config/values.h"
 
 #define CPUS_EXPECTED "processors as in \"0-1,3\""
-#define CPU_DIGITS    4 /* of CONFIG_CPUS_MAX - 1 */
+#define CPU_DIGITS    4             /* of CONFIG_CPUS_MAX - 1 */
+#define REQUESTS_MOST 1000000000000 /* a thousand a second for thirty years */
+#define TIMEOUT_MOST  86400         /* s */
 
 /* --- resource limits, in the form of the OCI runtime specification ----------------------------- */
 
@@ -257,6 +259,10 @@ static const struct key limit_keys[] = {
         {"rlimits", read_rlimits, 0, NULL, NULL},
         {"nice", read_nice, 0, &(const struct integer_rule){-20, 19, NULL}, NULL},
         {"cpus", read_cpus, 0, NULL, NULL},
+        {"requests", read_u64, offsetof(struct config_limits, requests),
+         &(const struct integer_rule){1, REQUESTS_MOST, NULL}, NULL},
+        {"timeout", read_u32, offsetof(struct config_limits, timeout),
+         &(const struct integer_rule){1, TIMEOUT_MOST, "seconds"}, NULL},
         {"oom_score_adj", read_oom_score, 0, &(const struct integer_rule){-1000, 1000, NULL}, NULL},
 };
 

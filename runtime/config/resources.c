@@ -64,6 +64,12 @@ bool value_size(struct reader *reader, const struct node *node, uint64_t *ret_si
         return value_amount(reader, node, 0, SIZE_EXPECTED, ret_size);
 }
 
+void read_size(struct reader *reader, const struct node *node, void *member, const void *rule)
+{
+        (void)rule;
+        value_amount(reader, node, 1, SIZE_EXPECTED, member);
+}
+
 void read_memory(struct reader *reader, const struct node *node, void *member, const void *rule)
 {
         struct config_resources *resources = member;

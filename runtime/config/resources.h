@@ -13,6 +13,9 @@ void read_io(struct reader *reader, const struct node *node, void *member, const
 /* True and the bytes, or false after a fault. */
 bool value_size(struct reader *reader, const struct node *node, uint64_t *ret_size);
 
+/* member: uint64_t, bytes; at least 1. */
+void read_size(struct reader *reader, const struct node *node, void *member, const void *rule);
+
 /* Everything unlimited. */
 void resources_defaults(struct config_resources *resources);
 

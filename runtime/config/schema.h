@@ -32,6 +32,12 @@ void offer_options(const struct reader *reader, const void *target, struct sugge
 void check_options(struct reader *reader, const struct node *node,
                    struct config_application *application);
 
+/* member: struct config_processes */
+void read_processes(struct reader *reader, const struct node *node, void *member, const void *rule);
+/* Afterwards: what only works where the module counts requests. `node` is the application. */
+void check_processes(struct reader *reader, const struct node *node,
+                     const struct config_application *application);
+
 /* member: struct config_limits. (A header of its own would have the C library's name.) */
 void read_limits(struct reader *reader, const struct node *node, void *member, const void *rule);
 void limits_finish(struct config_limits *limits);

@@ -5,10 +5,13 @@
 
 #include "base/own.h"
 #include "runtime/config/id_maps.h"
+#include "runtime/config/resources.h"
 #include "runtime/config/values.h"
 
 #define ID_LAST        4294967293 /* id_maps.c */
 #define ID_FIRST_LEAST 1000       /* below are the host's own users */
+
+/* --- id_ranges ----------------------------------------------------------------------------------- */
 
 static const struct key id_ranges_keys[] = {
         {"first", read_u32, offsetof(struct config_settings, id_first),
@@ -54,12 +57,42 @@ static void read_id_ranges(struct reader *reader, const struct node *node, void 
         settings->id_size = ranges.id_size;
 }
 
+/* --- http ---------------------------------------------------------------------------------------- */
+
+#define HTTP(name) offsetof(struct clade_http_settings, name)
+
+static const struct integer_rule http_timeout = {1, 3600, "seconds"};
+
+static const struct key http_keys[] = {
+        {"header_read_timeout", read_u32, HTTP(header_read_timeout), &http_timeout, NULL},
+        {"body_read_timeout", read_u32, HTTP(body_read_timeout), &http_timeout, NULL},
+        {"send_timeout", read_u32, HTTP(send_timeout), &http_timeout, NULL},
+        {"idle_timeout", read_u32, HTTP(idle_timeout), &http_timeout, NULL},
+        {"max_body_size", read_size, HTTP(max_body_size), NULL, NULL},
+};
+
+static const struct schema http_schema = {
+        .what = "the settings of HTTP",
+        .keys = http_keys,
+        .count = ARRAY_SIZE(http_keys),
+};
+
+static void read_http(struct reader *reader, const struct node *node, void *member,
+                      const void *rule)
+{
+        (void)rule;
+        read_object(reader, node, &http_schema, member);
+}
+
+/* --- all of them --------------------------------------------------------------------------------- */
+
 static const struct key settings_keys[] = {
         {"stop_timeout", read_u32, offsetof(struct config_settings, stop_timeout),
          &(const struct integer_rule){0, 3600, "seconds"}, NULL},
         {"start_timeout", read_u32, offsetof(struct config_settings, start_timeout),
          &(const struct integer_rule){1, 3600, "seconds"}, NULL},
         {"id_ranges", read_id_ranges, 0, NULL, NULL},
+        {"http", read_http, offsetof(struct config_settings, http), NULL, NULL},
         {"cgroup", read_path, offsetof(struct config_settings, cgroup), NULL, NULL},
         {"templates", read_path, offsetof(struct config_settings, templates), NULL, NULL},
         {"state_directory", read_path, offsetof(struct config_settings, state_directory), NULL,

@@ -62,6 +62,14 @@ void read_u32(struct reader *reader, const struct node *node, void *member, cons
                 *(uint32_t *)member = (uint32_t)value;
 }
 
+void read_u64(struct reader *reader, const struct node *node, void *member, const void *rule)
+{
+        int64_t value;
+
+        if (value_integer(reader, node, rule, &value))
+                *(uint64_t *)member = (uint64_t)value;
+}
+
 void read_boolean(struct reader *reader, const struct node *node, void *member, const void *rule)
 {
         (void)rule;

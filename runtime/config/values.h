@@ -15,6 +15,7 @@ struct path_rule {
 };
 
 void read_u32(struct reader *reader, const struct node *node, void *member, const void *rule);
+void read_u64(struct reader *reader, const struct node *node, void *member, const void *rule);
 void read_boolean(struct reader *reader, const struct node *node, void *member, const void *rule);
 void read_string(struct reader *reader, const struct node *node, void *member, const void *rule);
 void read_path(struct reader *reader, const struct node *node, void *member, const void *rule);

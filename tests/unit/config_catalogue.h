@@ -1,5 +1,6 @@
-/* The modules `external` (also "go") and `native` in two versions, as discovery would report them: what
- * the tests of the configuration and its fuzz target read against. */
+/* The modules `external` (also "go"), `native` in two versions and `sample`, which all but the first count
+ * requests, as discovery would report them: what the tests of the configuration and its fuzz target read
+ * against. */
 #pragma once
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static inline void config_catalogue_add(struct catalogue *catalogue, const char 
                 abort();
         module->path = strdup("/nowhere.clade.so");
         module->type = strdup(type);
+        module->counts_requests = strcmp(type, "external") != 0;
         module->version = strdup(version);
         if (alias) {
                 module->aliases = calloc(2, sizeof(*module->aliases));
