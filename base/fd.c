@@ -33,9 +33,13 @@ int fd_nonblock(int fd, bool on)
         return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
-int fd_arrange(const int *fds, size_t count, int first)
+/* In a fresh clone each page touched is a fault: what is usual fits on the stack, which has been touched. */
+#define FEW 64
+
+int fd_arrange_some(const int *fds, size_t count, int first, size_t inherited)
 {
-        cleanup_free int *high = calloc(count + 1, sizeof(*high));
+        cleanup_free int *many = count > FEW ? calloc(count, sizeof(*many)) : NULL;
+        int few[FEW], *high = count > FEW ? many : few;
         int above = first + (int)count;
 
         if (!high)
@@ -50,10 +54,15 @@ int fd_arrange(const int *fds, size_t count, int first)
 
                 if (high[i] < 0)
                         close(number);
-                else if (dup2(high[i], number) < 0)
+                else if (dup3(high[i], number, i < inherited ? 0 : O_CLOEXEC) < 0)
                         return -errno;
         }
         return fd_close_from(above);
+}
+
+int fd_arrange(const int *fds, size_t count, int first)
+{
+        return fd_arrange_some(fds, count, first, count);
 }
 
 int fd_close_from(int first)

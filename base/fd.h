@@ -18,6 +18,8 @@ int fd_nonblock(int fd, bool on);
  * wanted, since dup2 onto oneself would leave close-on-exec as it was and dup2 onto another one's
  * source would lose that one. Meant for a child that is about to exec. 0 or -errno. */
 int fd_arrange(const int *fds, size_t count, int first);
+/* The same, but only the first `inherited` of them survive an exec. */
+int fd_arrange_some(const int *fds, size_t count, int first, size_t inherited);
 
 /* Closes every descriptor from `first` upwards. 0 or -errno. */
 int fd_close_from(int first);

@@ -96,6 +96,14 @@ void budget_charge(struct budget *budget, uint64_t amount, uint64_t now_us)
         budget->tokens = budget->tokens > price ? budget->tokens - price : 0;
 }
 
+void budget_grant(struct budget *budget, uint32_t amount)
+{
+        uint64_t full = (uint64_t)budget->capacity * MILLION;
+        uint64_t more = (uint64_t)amount * MILLION;
+
+        budget->tokens = full - budget->tokens > more ? budget->tokens + more : full;
+}
+
 uint64_t budget_wait(const struct budget *budget, uint32_t amount, uint64_t now_us)
 {
         uint64_t price = (uint64_t)amount * MILLION;

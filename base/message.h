@@ -64,5 +64,8 @@ bool budget_spend(struct budget *budget, uint32_t amount, uint64_t now_us);
 /* Takes what is owed, as far as it is there: for what has happened already. */
 void budget_charge(struct budget *budget, uint64_t amount, uint64_t now_us);
 
+/* Adds `amount`, up to the capacity: for what has been asked for. */
+void budget_grant(struct budget *budget, uint32_t amount);
+
 /* µs until `amount` will be there; 0 when it is, UINT64_MAX when it never will. */
 uint64_t budget_wait(const struct budget *budget, uint32_t amount, uint64_t now_us);

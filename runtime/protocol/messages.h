@@ -114,6 +114,9 @@ struct report_exited {
         uint32_t core;   /* 0 or 1 */
 };
 
+/* CLONED or CLONE_FAILED, STARTED, WORKER_READY or WORKER_FAILED, EXITED. */
+#define REPORTS_PER_CLONE 4
+
 /* The prototype's phases, as the supervisor sees them. */
 enum prototype_phase {
         PROTOTYPE_STARTING, /* until READY or FAILED */

@@ -22,6 +22,13 @@ int children_init(struct prototype *prototype, size_t source_count, struct error
                 return error_set(error, ENOMEM, "table of workers");
         for (uint32_t i = 0; i < prototype->launch.slot_count; i++)
                 prototype->children[i] = (struct child){.handshake = -1, .notify = -1};
+        prototype->listeners = calloc(prototype->launch.listener_count + 1, sizeof(int));
+        if (!prototype->listeners)
+                return error_set(error, ENOMEM, "table of listeners");
+        for (size_t i = 0; i < prototype->launch.listener_count; i++)
+                prototype->listeners[i] = prototype->first_listener + (int)i;
+        snprintf(prototype->worker_title, sizeof(prototype->worker_title), "clade: worker %s",
+                 prototype->launch.application);
         return 0;
 }
 
@@ -41,13 +48,11 @@ bool children_any(const struct prototype *prototype)
         return false;
 }
 
-/* In the clone. */
+/* In the clone. Whatever can be made beforehand has been: each page that is touched here is copied. */
 static _Noreturn void become_worker(struct prototype *prototype, uint32_t slot,
                                     const struct child *child, int handshake, pid_t parent)
 {
-        size_t listener_count = prototype->launch.listener_count;
-        int outputs = prototype->first_listener + (int)listener_count;
-        int *listeners = calloc(listener_count + 1, sizeof(*listeners));
+        int outputs = prototype->first_listener + (int)prototype->launch.listener_count;
         char notify[108];
         struct worker_start start = {
                 .module = prototype->module,
@@ -56,10 +61,12 @@ static _Noreturn void become_worker(struct prototype *prototype, uint32_t slot,
                 .difference = &prototype->launch.plan.worker_filter,
                 .notify = child->notify >= 0 ? notify : NULL,
                 .title = prototype->title,
+                .title_new = prototype->worker_title,
+                .signals = &prototype->changed,
                 .slot = slot,
                 .serial = child->serial,
                 .prototype = parent,
-                .listeners = listeners,
+                .listeners = prototype->listeners,
                 .out = outputs + 2 * (int)slot,
                 .err = outputs + 2 * (int)slot + 1,
                 .handshake = handshake,
@@ -69,11 +76,8 @@ static _Noreturn void become_worker(struct prototype *prototype, uint32_t slot,
                 .ruleset_flags = prototype->isolation.worker_flags,
         };
 
-        if (!listeners)
-                _exit(STEP_WORKER);
-        for (size_t i = 0; i < listener_count; i++)
-                listeners[i] = prototype->first_listener + (int)i;
-        notify_path(child, notify, sizeof(notify));
+        if (child->notify >= 0)
+                notify_path(child, notify, sizeof(notify));
         worker_run(&start);
 }
 
@@ -118,8 +122,9 @@ void children_clone(struct prototype *prototype, uint32_t slot, uint64_t serial)
         report_cloned(serial, slot, child.pid);
 }
 
-/* Reads what the worker says before it hands over. The end of the file after "I hand over" means that the
- * exec worked, or that the module closed the pipe just before it called the application. */
+/* Reads what the worker says before it hands over. The end of the file after "I hand over" means that the exec
+ * worked; one without a word, of a worker that says by itself when it is ready, that it got as far as the
+ * application's code, or died before, as its end will tell. */
 void children_handshake(struct prototype *prototype, struct child *child)
 {
         struct worker_word word;

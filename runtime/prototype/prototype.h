@@ -1,6 +1,7 @@
 /* The prototype: one process per application, pid 1 of its namespace. See main.c for its story. */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -43,6 +44,9 @@ struct prototype {
 
         int first_listener;     /* descriptors: the listeners, then two for each slot */
         struct child *children; /* launch.slot_count of them */
+        int *listeners;         /* their numbers */
+        char worker_title[160]; /* what a worker is called in ps */
+        sigset_t changed;       /* signals that a worker has to reset */
         int signals;            /* a signalfd of SIGCHLD */
         bool stopping;
         struct stopwatch stopwatch;

@@ -8,11 +8,14 @@
 
 #include "base/channel.h"
 #include "base/own.h"
+#include "base/signals.h"
 #include "runtime/protocol/descriptors.h"
 #include "runtime/prototype/prototype.h"
 
-/* One order. False when the supervisor is gone or speaks another language. */
-static bool take_order(struct prototype *prototype, uint32_t *seen)
+#define ORDERS_TURN 16
+
+/* One order. 0: there is none. Negative: the supervisor is gone or speaks another language. */
+static int take_order(struct prototype *prototype, uint32_t *seen)
 {
         union {
                 struct message_header header;
@@ -24,9 +27,9 @@ static bool take_order(struct prototype *prototype, uint32_t *seen)
         ssize_t n = channel_receive(PROTOTYPE_FD_ORDERS, &order, sizeof(order));
 
         if (n == -EAGAIN)
-                return true;
+                return 0;
         if (n <= 0 || !message_check(&order_table, 0, &order, (size_t)n, seen, &error))
-                return false;
+                return -EBADMSG;
         switch ((enum order_type)order.header.type) {
         case ORDER_CLONE:
                 children_clone(prototype, order.clone.slot, order.clone.serial);
@@ -38,7 +41,7 @@ static bool take_order(struct prototype *prototype, uint32_t *seen)
                 prototype->stopping = true;
                 break;
         }
-        return true;
+        return 1;
 }
 
 /* Puts everything to wait for into `fds`; how many there are. Behind the two fixed ones come, for each slot
@@ -78,7 +81,13 @@ static bool turn(struct prototype *prototype, struct pollfd *fds, uint32_t *seen
                         return false;
                 children_reap(prototype);
         }
-        return !fds[0].revents || take_order(prototype, seen);
+        /* They come in pairs: "you may reap that one", "make another one". */
+        for (int orders = 0, r = 1; fds[0].revents && r > 0 && orders < ORDERS_TURN; orders++) {
+                r = take_order(prototype, seen);
+                if (r < 0)
+                        return false;
+        }
+        return true;
 }
 
 int prototype_serve(struct prototype *prototype)
@@ -88,9 +97,11 @@ int prototype_serve(struct prototype *prototype)
         uint32_t seen = 0;
         sigset_t child;
 
+        signals_find(&prototype->changed);
         sigemptyset(&child);
         sigaddset(&child, SIGCHLD);
-        if (!fds || sigprocmask(SIG_BLOCK, &child, NULL) < 0)
+        if (!fds || sigprocmask(SIG_BLOCK, &child, NULL) < 0 ||
+            fd_nonblock(PROTOTYPE_FD_ORDERS, true) < 0)
                 return EXIT_FAILURE;
         prototype->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
         if (prototype->signals < 0)

@@ -406,6 +406,8 @@ static int flush_worker(struct application *application, struct worker *worker)
                 if (!send_order(application, &clone, sizeof(clone)))
                         return 0;
                 worker->clone_due = false;
+                /* What comes of that is no flood, however often we ask. */
+                budget_grant(&application->messages, REPORTS_PER_CLONE);
         }
         return 1;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,12 +62,49 @@ static int read_status(pid_t pid, struct status *ret_status)
 
 int pids_namespace(pid_t pid)
 {
+        cleanup_fd int fd = -1;
+        struct stat its, ours;
         char path[64];
-        int fd;
 
         snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
         fd = open(path, O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
+        if (fd < 0 || fstat(fd, &its) < 0 || stat("/proc/self/ns/pid", &ours) < 0)
+                return -errno;
+        /* In our own nothing is translated, and every number would seem to fit. */
+        return its.st_ino == ours.st_ino ? -EINVAL : TAKE_FD(fd);
+}
+
+/* The number on the host of `isolated_pid`, by the kernel's own translation (6.11). */
+static int translate(const struct pids_parent *parent, uint32_t isolated_pid, pid_t *ret_pid)
+{
+        int pid;
+
+        if (parent->nested && parent->namespace < 0)
+                return -EOPNOTSUPP;
+        pid = parent->nested ? ioctl(parent->namespace, NS_GET_TGID_FROM_PIDNS_11, isolated_pid)
+                             : (int)isolated_pid;
+        if (pid < 0)
+                return errno == ESRCH ? -ESRCH : -EOPNOTSUPP;
+        *ret_pid = (pid_t)pid;
+        return pid > 0 ? 0 : -ESRCH;
+}
+
+/* Where the kernel tells of what a pidfd holds (6.13), two calls say what the whole of /proc/PID/status says, for a
+ * tenth of the time. 1: it is the one; 0: it is not; negative: nobody can tell this way. What is translated after
+ * the pidfd was opened is what it holds, as long as that has not been reaped. */
+static int asked_is(int pidfd, pid_t pid, const struct pids_parent *parent, uint32_t isolated_pid)
+{
+        struct pidfd_info_15 info = {.mask = 0};
+        pid_t again;
+        int r;
+
+        r = translate(parent, isolated_pid, &again);
+        if (r < 0)
+                return r == -ESRCH ? 0 : r;
+        if (ioctl(pidfd, PIDFD_GET_INFO_15, &info) < 0)
+                return -EOPNOTSUPP;
+        return again == pid && info.pid == (uint32_t)pid && info.tgid == (uint32_t)pid &&
+               info.ppid == (uint32_t)parent->pid;
 }
 
 /* Whether `pid` is it; then *ret_pidfd holds it. */
@@ -75,8 +113,17 @@ static bool candidate_is(pid_t pid, const struct pids_parent *parent, uint32_t i
 {
         cleanup_fd int pidfd = pidfd_open(pid, 0);
         struct status status;
+        int r;
 
-        if (pidfd < 0 || read_status(pid, &status) < 0)
+        if (pidfd < 0)
+                return false;
+        r = asked_is(pidfd, pid, parent, isolated_pid);
+        if (r >= 0) {
+                if (r > 0)
+                        *ret_pidfd = TAKE_FD(pidfd);
+                return r > 0;
+        }
+        if (read_status(pid, &status) < 0)
                 return false;
         if (status.parent != parent->pid || status.inner != isolated_pid ||
             status.outer != (uint32_t)pid || status.depth < (parent->nested ? 2u : 1u))
@@ -121,30 +168,14 @@ static int search(const struct pids_parent *parent, uint32_t isolated_pid, pid_t
         return -ESRCH;
 }
 
-/* The kernel's own translation, which is then looked at like any other candidate. */
-static int translate(const struct pids_parent *parent, uint32_t isolated_pid, pid_t *ret_pid,
-                     int *ret_pidfd)
-{
-        int pid;
-
-        if (parent->nested && parent->namespace < 0)
-                return -EOPNOTSUPP;
-        pid = parent->nested ? ioctl(parent->namespace, NS_GET_TGID_FROM_PIDNS_11, isolated_pid)
-                             : (int)isolated_pid;
-        if (pid < 0)
-                return errno == ESRCH ? -ESRCH : -EOPNOTSUPP;
-        if (pid == 0 || !candidate_is((pid_t)pid, parent, isolated_pid, ret_pidfd))
-                return -ESRCH;
-        *ret_pid = (pid_t)pid;
-        return 0;
-}
-
 int pids_find(const struct pids_parent *parent, uint32_t isolated_pid, pid_t *ret_pid,
               int *ret_pidfd, struct error *error)
 {
         pid_t pid = 0;
-        int r = translate(parent, isolated_pid, &pid, ret_pidfd);
+        int r = translate(parent, isolated_pid, &pid);
 
+        if (r == 0 && !candidate_is(pid, parent, isolated_pid, ret_pidfd))
+                r = -ESRCH;
         if (r == -EOPNOTSUPP)
                 r = search(parent, isolated_pid, &pid, ret_pidfd);
         /* The kernel says that the list may miss some while others exit under its eyes. */

@@ -1,6 +1,6 @@
 /* Finding workers on the host. A prototype says "pid 3 in my namespace"; that is a claim. What the supervisor
  * acts on is a pidfd that it opened itself, of a process whose parent is that prototype and whose number
- * inside is the one claimed, both read from the kernel after the pidfd was opened, while the pidfd still
+ * inside is the one claimed, both asked of the kernel after the pidfd was opened, while the pidfd still
  * holds an unreaped process. */
 #pragma once
 
@@ -17,7 +17,7 @@ struct pids_parent {
         int namespace; /* that namespace, or -1: pids_namespace; the caller closes it */
 };
 
-/* The pid namespace of a process, or a negative errno. */
+/* The pid namespace of a process, or a negative errno; -EINVAL: it is ours. */
 int pids_namespace(pid_t pid);
 
 /* -ESRCH when no child of it has that number inside. Costs the same however many children there are, where

@@ -77,10 +77,7 @@ static int take_descriptors(const struct worker_start *start, struct own *ret_ow
                 ret_own->kept[i] = application->kept[i] < 0 ? -1 : n;
                 list[n++] = application->kept[i];
         }
-        r = fd_arrange(list, (size_t)n, 0);
-        for (int fd = WORKER_FD_LISTENERS + count; r == 0 && fd < n; fd++)
-                if (list[fd] >= 0)
-                        r = fd_cloexec(fd, true);
+        r = fd_arrange_some(list, (size_t)n, 0, (size_t)(WORKER_FD_LISTENERS + count));
         if (r < 0)
                 return error_set(error, -r, "moving descriptors to their numbers");
         return 0;
@@ -89,7 +86,7 @@ static int take_descriptors(const struct worker_start *start, struct own *ret_ow
 /* Signals by default, a session of our own, and no life without the prototype. */
 static int take_process(const struct worker_start *start, struct error *error)
 {
-        signals_reset();
+        signals_reset_some(start->signals);
         if (setsid() < 0)
                 return error_set(error, errno, "setsid");
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
@@ -102,10 +99,12 @@ static int take_process(const struct worker_start *start, struct error *error)
 /* What ps shows. The words for a prototype are longer than those for a worker, so there is room. */
 static void take_title(const struct worker_start *start)
 {
-        size_t room = strlen(start->title);
+        size_t room = strlen(start->title), length = strlen(start->title_new);
 
-        memset(start->title, 0, room);
-        snprintf(start->title, room + 1, "clade: worker %s", start->application->name);
+        if (length > room)
+                length = room;
+        memcpy(start->title, start->title_new, length);
+        memset(start->title + length, 0, room - length);
 }
 
 /* Our page of the scoreboard and no other's; the descriptor goes, the mapping stays. */
@@ -171,10 +170,12 @@ _Noreturn void worker_run(const struct worker_start *start)
         if (step != 0)
                 worker_die(own.handshake, step, &error);
 
-        /* From here on the application has the process. One that execs proves it by closing the pipe. */
-        channel_send(own.handshake, &word, sizeof(word));
+        /* From here on the application has the process. One that execs proves it by closing the pipe; one that
+         * will say by itself when it is ready has nothing to prove. */
         if (start->application->ready == CLADE_READY_CALLED)
                 fd_close(TAKE_FD(own.handshake));
+        else
+                channel_send(own.handshake, &word, sizeof(word));
         status = start->module->start(&worker);
         if (status >= 0)
                 exit(status & 0xff);

@@ -1,6 +1,7 @@
 /* A worker's first moments, between the clone and the application. */
 #pragma once
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -25,8 +26,10 @@ struct worker_start {
         struct clade_application *application;
         struct clade_failure *failure;
         const struct plan_filter *difference;
-        char *title;        /* argv[0]: "clade: prototype NAME", to be written over */
-        const char *notify; /* value of NOTIFY_SOCKET, or NULL */
+        char *title;             /* argv[0]: "clade: prototype NAME", to be written over */
+        const char *title_new;   /* ... by this, which is shorter */
+        const sigset_t *signals; /* that are not as a fresh process has them */
+        const char *notify;      /* value of NOTIFY_SOCKET, or NULL */
         uint32_t slot;
         uint64_t serial;
         pid_t prototype; /* our parent's pid, as we see it */

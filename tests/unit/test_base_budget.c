@@ -95,3 +95,18 @@ Test(base_budget, what_will_never_be_there)
         cr_expect_not(budget_spend(&budget, 1, UINT64_MAX));
         cr_expect_eq(budget_wait(&budget, 1, 0), UINT64_MAX);
 }
+
+Test(base_budget, what_is_granted_is_there_at_once_and_never_more_than_the_capacity)
+{
+        struct budget budget;
+
+        budget_init(&budget, 10, 1, 0);
+        cr_assert(budget_spend(&budget, 10, 0));
+        cr_expect_not(budget_spend(&budget, 1, 0));
+        budget_grant(&budget, 4);
+        cr_expect(budget_spend(&budget, 4, 0));
+        cr_expect_not(budget_spend(&budget, 1, 0));
+        budget_grant(&budget, UINT32_MAX);
+        cr_expect(budget_spend(&budget, 10, 0));
+        cr_expect_not(budget_spend(&budget, 1, 0));
+}
