@@ -115,14 +115,6 @@ static int add_module(struct compilation *compilation, struct error *error)
         return 0;
 }
 
-static enum clade_type declared_type(const struct catalogue_module *module, const char *name)
-{
-        for (size_t i = 0; i < module->option_count; i++)
-                if (strcmp(module->options[i].name, name) == 0)
-                        return module->options[i].type;
-        return CLADE_STRING;
-}
-
 static int add_paths(struct compilation *compilation, struct error *error)
 {
         const struct config_application *application = compilation->application;
@@ -130,11 +122,13 @@ static int add_paths(struct compilation *compilation, struct error *error)
         root_begin(&compilation->root);
         for (size_t i = 0; i < application->value_count; i++) {
                 const struct config_value *value = &application->values[i];
-                int r;
+                int r = 0;
 
-                if (declared_type(application->module, value->name) != CLADE_PATH)
-                        continue;
-                r = show_path(compilation, value->string, error);
+                if (value->type == CLADE_PATH)
+                        r = show_path(compilation, value->string, error);
+                for (char **path = value->strings; r == 0 && value->type == CLADE_PATHS && *path;
+                     path++)
+                        r = show_path(compilation, *path, error);
                 if (r < 0)
                         return error_at(error, compilation, "/%s", value->name);
         }

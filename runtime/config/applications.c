@@ -11,8 +11,6 @@
 #include "runtime/config/resources.h"
 #include "runtime/config/values.h"
 
-#define NAME_LENGTH_MAX 64 /* bytes; it becomes part of cgroup, file and host names */
-
 /* execve(2) takes no string of more than 32 pages, its NUL included. */
 #define ENVIRONMENT_STRING_MAX (32 * 4096 - 1)
 
@@ -147,25 +145,6 @@ static const struct schema application_schema = {
         .offer = offer_options,
 };
 
-/* False when it is none. */
-static bool check_name(struct reader *reader, const struct node *node)
-{
-        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789._-";
-        const char *name = node->key;
-        size_t length = strlen(name);
-        struct quoted quoted;
-
-        if (length > 0 && length <= NAME_LENGTH_MAX && strspn(name, letters) == length &&
-            name[0] != '.' && name[0] != '-')
-                return true;
-        fault_key(reader, node,
-                  "%s is no name of an application: expected 1 to %d letters, digits, "
-                  "\".\", \"_\" and \"-\", and neither \".\" nor \"-\" at its beginning",
-                  text_quote(&quoted, name), NAME_LENGTH_MAX);
-        return false;
-}
-
 static void application_defaults(struct reader *reader, const struct node *node,
                                  struct config_application *application)
 {
@@ -186,7 +165,7 @@ static void application_defaults(struct reader *reader, const struct node *node,
 static void read_application(struct reader *reader, const struct node *node,
                              struct config_application *application)
 {
-        bool named = check_name(reader, node);
+        bool named = check_name(reader, node, "an application");
 
         application_defaults(reader, node, application);
         if (reader->error || (!named && strlen(node->key) > READER_NAME_MAX))

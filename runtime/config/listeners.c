@@ -8,20 +8,17 @@
 
 #include "base/own.h"
 #include "runtime/config/address.h"
+#include "runtime/config/targets.h"
 #include "runtime/config/values.h"
 
 static const char pass_prefix[] = "applications/";
-
-/* How many names are compared, at most, to find near ones: a large file full of mistakes must not take
- * minutes to refuse. */
-#define COMPARISONS_MAX 100000
 
 /* While the listeners are being read. */
 struct draft {
         struct config_listener *listener;
         json_t *applications; /* name to index, also of those with faults; NULL: there are none to know */
         json_t *taken;        /* address to listener, see take_address */
-        size_t comparisons;
+        const json_t *root; /* the whole file */
 };
 
 static void fault_application(struct reader *reader, const struct node *node, struct draft *draft,
@@ -33,7 +30,7 @@ static void fault_application(struct reader *reader, const struct node *node, st
         json_t *index;
 
         json_object_foreach (draft->applications, known, index) {
-                if (draft->comparisons++ >= COMPARISONS_MAX)
+                if (reader->comparisons++ >= READER_COMPARISONS_MAX)
                         break;
                 suggest_offer(&near, known);
         }
@@ -48,13 +45,45 @@ static void fault_application(struct reader *reader, const struct node *node, st
                             quoted.text, pass_prefix);
 }
 
+/* The application that `passed` names, and behind it, if anything, one of its targets. Names of applications
+ * have no slash; one that has is told elsewhere, and is found here all the same. NULL after a fault, or where
+ * there is nothing to find. */
+static const struct config_application *find_application(struct reader *reader,
+                                                         const struct node *node,
+                                                         struct draft *draft, const char *passed,
+                                                         const char **ret_target)
+{
+        const json_t *index = json_object_get(draft->applications, passed);
+        size_t length = strcspn(passed, "/");
+        cleanup_free char *name = NULL;
+
+        *ret_target = NULL;
+        if (!index && passed[length]) {
+                name = strndup(passed, length);
+                if (!name) {
+                        reader_no_memory(reader);
+                        return NULL;
+                }
+                index = json_object_get(draft->applications, name);
+                *ret_target = passed + length + 1;
+        }
+        if (!index) {
+                if (draft->applications)
+                        fault_application(reader, node, draft, name ? name : passed);
+                return NULL;
+        }
+        draft->listener->application = (size_t)json_integer_value(index);
+        return &reader->config->applications[draft->listener->application];
+}
+
 static void read_pass(struct reader *reader, const struct node *node, void *member,
                       const void *rule)
 {
         static const char expected[] = "\"applications/NAME\"";
+        const struct config_application *application;
+        const char *pass, *target;
         struct draft *draft = member;
-        const char *pass, *name;
-        const json_t *index;
+        const json_t *all, *json;
 
         (void)rule;
         if (!value_string(reader, node, expected, &pass))
@@ -63,12 +92,14 @@ static void read_pass(struct reader *reader, const struct node *node, void *memb
                 fault_expected(reader, node, expected);
                 return;
         }
-        name = pass + sizeof(pass_prefix) - 1;
-        index = json_object_get(draft->applications, name);
-        if (index)
-                draft->listener->application = (size_t)json_integer_value(index);
-        else if (draft->applications)
-                fault_application(reader, node, draft, name);
+        application =
+                find_application(reader, node, draft, pass + sizeof(pass_prefix) - 1, &target);
+        if (!application)
+                return;
+        all = json_object_get(draft->root, "applications");
+        json = json_object_get(all, application->name);
+        if (check_target(reader, node, application, json, target) && target)
+                store_string(reader, &draft->listener->target, target);
 }
 
 static const struct key listener_keys[] = {
@@ -159,7 +190,7 @@ void read_listeners(struct reader *reader, const struct node *node, void *member
 {
         size_t count = json_object_size(node->json);
         struct config *config = member;
-        struct draft draft = {.comparisons = 0};
+        struct draft draft = {.root = node->up->json};
         const char *address;
         json_t *json;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "runtime/config/targets.h"
 #include "runtime/config/values.h"
 
 static const struct catalogue_option *find_option(const struct catalogue_module *module,
@@ -85,29 +86,30 @@ static void read_value(struct reader *reader, const struct node *node,
                 read_boolean(reader, node, &truth, NULL);
                 value->integer = truth;
                 break;
-        case CLADE_PATHS:
-        case CLADE_TARGETS:
         case CLADE_STRINGS:
                 read_strings(reader, node, &value->strings, NULL);
+                break;
+        case CLADE_PATHS:
+                read_path_list(reader, node, &value->strings, NULL);
+                break;
+        case CLADE_TARGETS: /* several values: read_targets */
                 break;
         }
 }
 
+/* Kept also after a fault: config_finish frees what is there, and nobody else sees it. */
 static void add_value(struct reader *reader, const struct node *node,
                       const struct catalogue_option *option, struct config_application *application)
 {
-        struct config_value value = {.type = option->type}, *values;
+        struct config_value *value;
 
-        values = reallocarray(application->values, application->value_count + 1, sizeof(*values));
-        if (!values) {
-                reader_no_memory(reader);
+        if (option->type == CLADE_TARGETS) {
+                read_targets(reader, node, option, application);
                 return;
         }
-        application->values = values;
-        store_string(reader, &value.name, option->name);
-        read_value(reader, node, option, &value);
-        /* kept also after a fault: config_finish frees what it holds, and nobody else sees it */
-        values[application->value_count++] = value;
+        value = value_add(reader, application, option->name, option->type);
+        if (value)
+                read_value(reader, node, option, value);
 }
 
 bool read_option(struct reader *reader, const struct node *node, void *target)

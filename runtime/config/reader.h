@@ -26,6 +26,10 @@
 /* Below a bad name of more bytes nothing is looked at: each fault there would repeat it in its pointer. */
 #define READER_NAME_MAX 1024
 
+/* How many names are compared, at most, to find near ones: a large file full of mistakes must not take
+ * minutes to refuse. */
+#define READER_COMPARISONS_MAX 100000
+
 struct fault {
         char *pointer;
         char *text;
@@ -37,8 +41,9 @@ struct reader {
         struct config *config;
         struct fault *faults;
         size_t fault_count;
-        size_t left_out; /* faults beyond the maximum */
-        int error;       /* -ENOMEM once memory was short */
+        size_t left_out;    /* faults beyond the maximum */
+        size_t comparisons; /* of names, looking for near ones among those that the user chose */
+        int error;          /* -ENOMEM once memory was short */
 };
 
 /* A value and the way to it. Lives on the stack of whoever goes down to it. */

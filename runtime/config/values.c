@@ -8,6 +8,8 @@
 #include "base/own.h"
 #include "runtime/config/path.h"
 
+#define NAME_LENGTH_MAX 64 /* bytes */
+
 void store_string(struct reader *reader, char **member, const char *string)
 {
         char *copy = strdup(string);
@@ -129,6 +131,31 @@ void read_path(struct reader *reader, const struct node *node, void *member, con
                 store_string(reader, member, path);
 }
 
+void read_path_list(struct reader *reader, const struct node *node, void *member, const void *rule)
+{
+        size_t count = json_is_string(node->json) ? 1 : json_array_size(node->json);
+        char ***paths = member;
+        size_t used = 0;
+
+        (void)rule;
+        if (count == 0) {
+                fault_expected(reader, node, "an absolute path, or an array of such");
+                return;
+        }
+        *paths = calloc(count + 1, sizeof(**paths));
+        if (!*paths) {
+                reader_no_memory(reader);
+                return;
+        }
+        for (size_t i = 0; i < count; i++) {
+                const struct node element = NODE_ELEMENT(node, i);
+
+                read_path(reader, json_is_string(node->json) ? node : &element, &(*paths)[used],
+                          NULL);
+                used += (*paths)[used] != NULL;
+        }
+}
+
 void read_strings(struct reader *reader, const struct node *node, void *member, const void *rule)
 {
         char ***strings = member;
@@ -155,4 +182,45 @@ void read_strings(struct reader *reader, const struct node *node, void *member, 
                         used += (*strings)[used] != NULL;
                 }
         }
+}
+
+bool is_name(const char *name)
+{
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                      "0123456789._-";
+        size_t length = strlen(name);
+
+        return length > 0 && length <= NAME_LENGTH_MAX && strspn(name, letters) == length &&
+               name[0] != '.' && name[0] != '-';
+}
+
+bool check_name(struct reader *reader, const struct node *node, const char *what)
+{
+        struct quoted quoted;
+
+        if (is_name(node->key))
+                return true;
+        fault_key(reader, node,
+                  "%s is no name of %s: expected 1 to %d letters, digits, "
+                  "\".\", \"_\" and \"-\", and neither \".\" nor \"-\" at its beginning",
+                  text_quote(&quoted, node->key), what, NAME_LENGTH_MAX);
+        return false;
+}
+
+struct config_value *value_add(struct reader *reader, struct config_application *application,
+                               const char *name, enum clade_type type)
+{
+        struct config_value *values =
+                reallocarray(application->values, application->value_count + 1, sizeof(*values));
+        struct config_value *value;
+
+        if (!values) {
+                reader_no_memory(reader);
+                return NULL;
+        }
+        application->values = values;
+        value = &values[application->value_count++];
+        *value = (struct config_value){.type = type};
+        store_string(reader, &value->name, name);
+        return value;
 }

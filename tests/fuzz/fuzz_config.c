@@ -37,7 +37,8 @@ static void require_application(const struct config_application *application)
 {
         REQUIRE(application->name && application->type && application->module);
         REQUIRE(application->user && application->group && application->environment);
-        REQUIRE(application->processes >= 1 && application->processes <= CONFIG_PROCESSES_MAX);
+        REQUIRE(application->processes.max >= 1 &&
+                application->processes.max <= CONFIG_PROCESSES_MAX);
         for (size_t i = 0; i < application->value_count; i++)
                 REQUIRE(application->values[i].name);
         for (size_t i = 0; i < application->isolation.mount_count; i++)

@@ -42,13 +42,15 @@ void fixture_init(struct fixture *fixture)
                 (struct catalogue_option){.name = (char *)"executable", .type = CLADE_PATH};
         fixture->options[1] =
                 (struct catalogue_option){.name = (char *)"word", .type = CLADE_STRING};
+        fixture->options[2] =
+                (struct catalogue_option){.name = (char *)"path", .type = CLADE_PATHS};
         fixture->module = (struct catalogue_module){
                 .path = (char *)"/nowhere/test.clade.so",
                 .fd = -1,
                 .type = (char *)"test",
                 .version = (char *)"1.0",
                 .options = fixture->options,
-                .option_count = 2,
+                .option_count = 3,
         };
         fixture->application = (struct config_application){
                 .name = (char *)"a",

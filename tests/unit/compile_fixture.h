@@ -9,7 +9,7 @@
 struct fixture {
         char directory[64]; /* under /tmp; removed at the end */
         char templates[96]; /* an own template directory below it, with the real "base" in it */
-        struct catalogue_option options[2];
+        struct catalogue_option options[3];
         struct catalogue_module module;
         struct config_application application;
         struct config config;
@@ -22,8 +22,8 @@ struct fixture {
         char path[PATH_MAX]; /* what fixture_path returned last */
 };
 
-/* All namespaces, the template "minimal", the type "test" with the options "executable" (a path) and
- * "word" (a string). Template names lead to the real ones unless fixture_template wrote one. */
+/* All namespaces, the template "minimal", the type "test" with the options "executable" (a path),
+ * "word" (a string) and "path" (several paths). Template names lead to the real ones unless fixture_template wrote one. */
 void fixture_init(struct fixture *fixture);
 void fixture_finish(struct fixture *fixture);
 

@@ -42,7 +42,8 @@ static inline void config_catalogue(struct catalogue *catalogue)
         static char executable[] = "executable", arguments[] = "arguments", ready[] = "ready",
                     choices[] = "exec|notify", program[] = "the program that is run",
                     library[] = "library", symbol[] = "symbol", preload[] = "preload",
-                    level[] = "level", verbose[] = "verbose";
+                    level[] = "level", verbose[] = "verbose", path[] = "path",
+                    targets[] = "targets", members[] = "module|callable|prefix";
         const struct catalogue_option external[] = {
                 {.name = executable, .type = CLADE_PATH, .required = true, .help = program},
                 {.name = arguments, .type = CLADE_STRINGS},
@@ -53,10 +54,12 @@ static inline void config_catalogue(struct catalogue *catalogue)
                 {.name = symbol, .type = CLADE_STRING},
                 {.name = preload, .type = CLADE_STRING},
         };
-        /* every type of option there is */
+        /* the types of options that the others do not have */
         const struct catalogue_option sample[] = {
                 {.name = level, .type = CLADE_INTEGER, .minimum = -3, .maximum = 9},
                 {.name = verbose, .type = CLADE_BOOLEAN},
+                {.name = path, .type = CLADE_PATHS},
+                {.name = targets, .type = CLADE_TARGETS, .choices = members},
         };
 
         catalogue_init(catalogue);

@@ -31,7 +31,7 @@ Test(compile, what_is_not_of_the_root)
         struct config_listener listeners[] = {
                 {.address = (char *)"127.0.0.1:1", .application = 0},
                 {.address = (char *)"127.0.0.1:2", .application = 1},
-                {.address = (char *)"unix:/x", .application = 0},
+                {.address = (char *)"unix:/x", .application = 0, .target = (char *)"blog"},
         };
         struct config_value word = {.name = (char *)"word", .string = (char *)"w"};
         const struct launch *launch;
@@ -39,7 +39,10 @@ Test(compile, what_is_not_of_the_root)
         fixture.application.environment = environment;
         fixture.application.values = &word;
         fixture.application.value_count = 1;
-        fixture.application.processes.max = 3;
+        fixture.application.processes = (struct config_processes){3, 1, 15, true};
+        fixture.application.limits.requests = 1000;
+        fixture.application.limits.timeout = 60;
+        fixture.config.settings.http = (struct clade_http_settings){1, 2, 3, 4, 5};
         fixture.config.listeners = listeners;
         fixture.config.listener_count = 3;
         must_compile();
@@ -52,7 +55,13 @@ Test(compile, what_is_not_of_the_root)
         cr_expect_str_eq(launch->environment[1], "A=1=1");
         cr_expect_null(launch->environment[2], "nothing is added");
         cr_expect_null(launch->working_directory);
-        cr_expect_eq(launch->slot_count, 3);
+        cr_expect_eq(launch->slot_count, 3, "as many as there can be");
+        cr_expect_null(launch->listeners[0].target);
+        cr_expect_str_eq(launch->listeners[1].target, "blog");
+        cr_expect_eq(launch->limits.requests, 1000);
+        cr_expect_eq(launch->limits.timeout, 60);
+        cr_expect_eq(launch->http.idle_timeout, 4);
+        cr_expect_eq(launch->http.max_body_size, 5);
         cr_assert_eq(launch->value_count, 1);
         cr_expect_str_eq(launch->values[0].string, "w");
         cr_expect_str_eq(launch->plan.hostname, "a");
@@ -129,6 +138,32 @@ Test(compile, paths_are_shown_where_they_are)
         entry = fixture_entry(&fixture, fixture_path(&fixture, "bin"));
         cr_assert(entry);
         cr_expect_eq(entry->kind, PLAN_DIRECTORY);
+}
+
+Test(compile, lists_of_paths_are_shown)
+{
+        char first[128], second[128];
+        char *paths[] = {second, first, NULL};
+        struct config_value value = {.name = (char *)"path", .type = CLADE_PATHS, .strings = paths};
+        const struct plan_entry *entry;
+
+        fixture_directory(&fixture, "www");
+        fixture_directory(&fixture, "lib");
+        snprintf(first, sizeof(first), "%s/www", fixture.directory);
+        snprintf(second, sizeof(second), "%s/lib", fixture.directory);
+        fixture.application.values = &value;
+        fixture.application.value_count = 1;
+        must_compile();
+        for (char **path = paths; *path; path++) {
+                entry = fixture_entry(&fixture, *path);
+                cr_assert(entry, "%s", *path);
+                cr_expect_eq(entry->kind, PLAN_BIND);
+                cr_expect(entry->attributes & MOUNT_ATTR_RDONLY);
+        }
+        cr_expect_str_eq(compiled_launch(fixture.compiled)->values[0].strings[1], first);
+        cr_expect_null(compiled_launch(fixture.compiled)->values[0].strings[2]);
+        snprintf(first, sizeof(first), "/absent-here/www");
+        must_refuse("/path", "open of /absent-here/www");
 }
 
 Test(compile, paths_that_are_visible_are_not_shown_again)

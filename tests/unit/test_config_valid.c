@@ -67,6 +67,15 @@ static const struct config_value *value_of(const struct config_application *appl
         return NULL;
 }
 
+static void expect_processes(const struct config_processes *processes, uint32_t max, uint32_t spare,
+                             uint32_t idle_timeout, bool dynamic)
+{
+        cr_expect_eq(processes->max, max);
+        cr_expect_eq(processes->spare, spare);
+        cr_expect_eq(processes->idle_timeout, idle_timeout);
+        cr_expect_eq(processes->dynamic, dynamic);
+}
+
 Test(config_valid, defaults)
 {
         const struct config_application *a;
@@ -78,6 +87,11 @@ Test(config_valid, defaults)
         cr_expect_eq(config.settings.id_count, 4096);
         cr_expect_eq(config.settings.id_size, 0);
         cr_expect_str_eq(config.settings.state_directory, "/var/lib/clade");
+        cr_expect_eq(config.settings.http.header_read_timeout, 30);
+        cr_expect_eq(config.settings.http.body_read_timeout, 30);
+        cr_expect_eq(config.settings.http.send_timeout, 30);
+        cr_expect_eq(config.settings.http.idle_timeout, 180);
+        cr_expect_eq(config.settings.http.max_body_size, 8u << 20);
         cr_expect_eq(config.listener_count, 0);
         cr_assert_eq(config.application_count, 1);
 
@@ -85,7 +99,9 @@ Test(config_valid, defaults)
         cr_expect_str_eq(a->name, "a");
         cr_expect_str_eq(a->type, "go");
         cr_expect_str_eq(a->module->type, "external");
-        cr_expect_eq(a->processes.max, 1);
+        expect_processes(&a->processes, 1, 1, 15, false);
+        cr_expect_eq(a->limits.requests, 0);
+        cr_expect_eq(a->limits.timeout, 0);
         expect_strings(a->environment, (const char *const[]){NULL});
         cr_expect_null(a->working_directory);
         cr_expect_null(a->stdout_path);
@@ -163,7 +179,7 @@ Test(config_valid, application)
         web = &config.applications[0];
         cr_expect_str_eq(web->name, "web");
         cr_expect_str_eq(web->type, "external 1");
-        cr_expect_eq(web->processes.max, 1024);
+        expect_processes(&web->processes, 1024, 1024, 15, false);
         expect_strings(web->environment,
                        (const char *const[]){"ZEBRA=1", "APPLE=a=b", "EMPTY=", NULL});
         cr_expect_str_eq(web->working_directory, "/");
@@ -329,4 +345,78 @@ Test(config_valid, landlock)
         cr_expect_eq(landlock->bind.list[1], 65535);
         cr_expect_eq(landlock->connect.count, 0);
         cr_expect_eq(landlock->scopes, LANDLOCK_SCOPE_SIGNAL | LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET);
+}
+
+Test(config_valid, settings_of_http)
+{
+        load("requests.json");
+        cr_expect_eq(config.settings.http.header_read_timeout, 1);
+        cr_expect_eq(config.settings.http.body_read_timeout, 3600);
+        cr_expect_eq(config.settings.http.send_timeout, 5);
+        cr_expect_eq(config.settings.http.idle_timeout, 6);
+        cr_expect_eq(config.settings.http.max_body_size, 16u << 20);
+}
+
+Test(config_valid, processes_and_what_they_serve)
+{
+        load("requests.json");
+        cr_assert_eq(config.application_count, 4);
+        expect_processes(&config.applications[0].processes, 8, 0, 86400, true);
+        expect_processes(&config.applications[1].processes, 1024, 1, 15, true);
+        expect_processes(&config.applications[2].processes, 1, 1, 15, true);
+        expect_processes(&config.applications[3].processes, 7, 7, 15, false);
+        cr_expect_eq(config.applications[0].limits.requests, 1000000000000);
+        cr_expect_eq(config.applications[0].limits.timeout, 86400);
+        cr_expect_eq(config.applications[1].limits.requests, 1);
+        cr_expect_eq(config.applications[1].limits.timeout, 1);
+}
+
+Test(config_valid, a_path_is_a_list_of_one)
+{
+        const struct config_value *path;
+
+        load("requests.json");
+        path = value_of(&config.applications[0], "path");
+        cr_expect_eq(path->type, CLADE_PATHS);
+        expect_strings(path->strings, (const char *const[]){"/srv/site", "/srv/lib", NULL});
+        path = value_of(&config.applications[2], "path");
+        cr_expect_eq(path->type, CLADE_PATHS);
+        expect_strings(path->strings, (const char *const[]){"/srv/one", NULL});
+}
+
+/* In the file's order; within a target in the module's. */
+Test(config_valid, members_of_targets_are_values)
+{
+        static const struct {
+                const char *name, *string;
+        } expected[] = {
+                {"path", NULL},
+                {"targets/blog/module", "blog.wsgi"},
+                {"targets/blog/callable", "app"},
+                {"targets/blog/prefix", "/blog"},
+                {"targets/a.b_c-1/module", "other"},
+        };
+        const struct config_application *site;
+
+        load("requests.json");
+        site = &config.applications[0];
+        cr_assert_eq(site->value_count, ARRAY_SIZE(expected));
+        for (size_t i = 1; i < ARRAY_SIZE(expected); i++) {
+                cr_expect_str_eq(site->values[i].name, expected[i].name);
+                cr_expect_eq(site->values[i].type, CLADE_TARGETS);
+                cr_expect_str_eq(site->values[i].string, expected[i].string);
+                cr_expect_null(site->values[i].strings);
+        }
+}
+
+/* Also where the listeners are before the applications in the file. */
+Test(config_valid, listeners_lead_to_targets)
+{
+        load("requests.json");
+        cr_assert_eq(config.listener_count, 3);
+        cr_expect_eq(config.listeners[0].application, 0);
+        cr_expect_str_eq(config.listeners[0].target, "blog");
+        cr_expect_str_eq(config.listeners[1].target, "a.b_c-1");
+        cr_expect_eq(config.listeners[2].application, 1);
+        cr_expect_null(config.listeners[2].target);
 }
