@@ -144,6 +144,7 @@ struct application {
         uint64_t started_us;    /* of clock_us(): when its start began, */
         uint64_t cloned_us;     /* and when its clone was on its own */
         bool stop_due;          /* ORDER_STOP has to be sent */
+        uint64_t busy_since_us; /* ..., and when all workers were last not at work at once */
         sd_event_source *tick;  /* scaling.h */
         struct budget renewals; /* of workers that ended early though they had served */
 

@@ -11,6 +11,8 @@
 #define TICK_US      UINT64_C(100000)
 /* How long a worker has done nothing until it is asked to kick again. */
 #define REST_US      (2 * SECOND)
+/* Connections under keep-alive wait where nobody sees it: behind a worker that is at work for so long. */
+#define BUSY_US      UINT64_C(50000)
 /* Ticks for idle_timeout alone. */
 #define SLOW_TICK_US SECOND
 
@@ -191,6 +193,9 @@ void scaling_consider(struct application *application)
         if (application->config->processes.dynamic) {
                 if (view.idle + view.coming == 0 && view.free > 0)
                         view.waiting = waiting(application);
+                if (!view.busy)
+                        application->busy_since_us = now;
+                view.busy = now - application->busy_since_us >= BUSY_US;
                 change = scaling_decide(&view);
                 if (change > 0)
                         add(application, (uint32_t)change);

@@ -29,7 +29,7 @@ struct scaling_view {
         uint32_t overdue; /* of the idle: for longer than idle_timeout */
         uint32_t free;    /* slots that could get one now */
         uint32_t waiting; /* connections that nobody has accepted */
-        bool busy;        /* each one that is ready works on as much as it can at once */
+        bool busy; /* each one that is ready works on as much as it can at once, and has for a while */
 };
 
 /* How many to add (> 0) or to let go (< 0). */
