@@ -1,0 +1,117 @@
+#include "modules/http/request.h"
+
+#include <string.h>
+
+#include "modules/http/server.h"
+
+/* clade_request's `internal`. */
+struct call {
+        struct loop *loop;
+        struct body *body;
+};
+
+static ssize_t call_read(struct clade_request *request, void *buffer, size_t size)
+{
+        const struct call *call = request->internal;
+
+        return body_read(call->body, buffer, size);
+}
+
+static int call_rewind(struct clade_request *request)
+{
+        const struct call *call = request->internal;
+
+        call->body->position = 0;
+        return 0;
+}
+
+static int call_respond(struct clade_request *request, unsigned status, const char *reason,
+                        const struct clade_field *fields, size_t field_count)
+{
+        const struct call *call = request->internal;
+
+        return answer_respond(&call->loop->answer, status, reason, fields, field_count);
+}
+
+static int call_write(struct clade_request *request, const void *data, size_t size)
+{
+        const struct call *call = request->internal;
+
+        return answer_write(&call->loop->answer, data, size);
+}
+
+static int call_send_file(struct clade_request *request, int fd, uint64_t offset, uint64_t length)
+{
+        const struct call *call = request->internal;
+
+        return answer_send_file(&call->loop->answer, fd, offset, length);
+}
+
+static int call_flush(struct clade_request *request)
+{
+        const struct call *call = request->internal;
+
+        return answer_flush(&call->loop->answer);
+}
+
+static int call_handler(struct loop *loop, struct clade_request *request)
+{
+        struct http_server *server = loop->server;
+        struct clade_worker *worker = server->worker;
+        uint64_t ticket = worker->begin(worker);
+        int r;
+
+        pthread_mutex_unlock(&loop->lock);
+        r = server->hooks.handle(server->hooks.context, request);
+        pthread_mutex_lock(&loop->lock);
+        worker->end(worker, ticket);
+        return r;
+}
+
+void request_handle(struct loop *loop, struct connection *connection)
+{
+        struct parser *parser = connection->parser;
+        struct head *head = &parser->head;
+        struct call call = {.loop = loop, .body = &parser->body};
+        struct clade_request request = {
+                .size = sizeof(request),
+                .minor_version = head->minor_version,
+                .method = head->method,
+                .target = head->target,
+                .path = head->path,
+                .query = head->query,
+                .host = head->host ? head->host : "",
+                .fields = head->fields,
+                .field_count = head->field_count,
+                .body_size = parser->body.size,
+                .listener = connection->listener->index,
+                .remote_address = connection->remote,
+                .local_address =
+                        connection->local ? connection->local : connection->listener->address,
+                .remote_port = connection->remote_port,
+                .local_port = connection->local_port,
+                .read = call_read,
+                .rewind = call_rewind,
+                .respond = call_respond,
+                .write = call_write,
+                .send_file = call_send_file,
+                .flush = call_flush,
+                .internal = &call,
+        };
+        bool last, serves = server_begin(loop->server, &last);
+
+        answer_prepare(&loop->answer, connection->fd, &connection->output,
+                       strcmp(head->method, "HEAD") == 0, head->minor_version,
+                       parser->keep_alive && serves && !last && !loop->stopping);
+        if (serves)
+                answer_complete(&loop->answer, call_handler(loop, &request) != 0);
+        else
+                answer_refuse(&loop->answer, 503, "This worker serves no more.");
+}
+
+void request_log_refusal(struct loop *loop, struct connection *connection, unsigned status)
+{
+        (void)loop;
+        (void)connection;
+        (void)status;
+}

@@ -1,0 +1,128 @@
+#include "modules/http/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "modules/http/spill.h"
+
+/* What a signal handler can reach. */
+static volatile sig_atomic_t stop_fd = -1;
+
+static void on_term(int signal_number)
+{
+        int code = errno;
+        uint64_t one = 1;
+
+        (void)signal_number;
+        if (stop_fd >= 0)
+                (void)!write(stop_fd, &one, sizeof(one));
+        errno = code;
+}
+
+static int take_signals(struct http_server *server)
+{
+        struct sigaction term = {.sa_handler = on_term, .sa_flags = SA_RESTART};
+        struct sigaction pipe_closed = {.sa_handler = SIG_IGN};
+
+        stop_fd = server->stop;
+        sigemptyset(&term.sa_mask);
+        /* sendfile to a client that is gone has no flag against it. */
+        sigemptyset(&pipe_closed.sa_mask);
+        if (sigaction(SIGTERM, &term, NULL) < 0 || sigaction(SIGPIPE, &pipe_closed, NULL) < 0)
+                return -errno;
+        return 0;
+}
+
+int http_setup(struct clade_application *application)
+{
+        (void)application;
+        return 0;
+}
+
+static int server_init(struct http_server *server)
+{
+        int r;
+
+        server->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (server->stop < 0)
+                return -errno;
+        server->prefer_disk = spill_prefers_disk();
+        server->loops = calloc(server->loop_count, sizeof(*server->loops));
+        if (!server->loops)
+                return -ENOMEM;
+        for (unsigned i = 0; i < server->loop_count; i++) {
+                r = loop_init(&server->loops[i], server, i);
+                if (r < 0) {
+                        server->loop_count = i + 1;
+                        return r;
+                }
+        }
+        return take_signals(server);
+}
+
+int http_server_create(struct clade_worker *worker, unsigned loops, const struct http_hooks *hooks,
+                       struct http_server **ret_server)
+{
+        struct http_server *server = calloc(1, sizeof(*server));
+        int r = server ? 0 : -ENOMEM;
+
+        if (server) {
+                server->worker = worker;
+                server->hooks = *hooks;
+                server->loop_count = loops;
+                server->stop = -1;
+                r = server_init(server);
+        }
+        if (r < 0) {
+                http_server_destroy(server);
+                return worker->application->host->fail(worker->failure, -r, NULL,
+                                                       "preparing to serve HTTP: %s", strerror(-r));
+        }
+        *ret_server = server;
+        return 0;
+}
+
+int http_server_run(struct http_server *server, unsigned loop)
+{
+        if (loop == 0)
+                server->worker->ready(server->worker);
+        return loop_run(&server->loops[loop]);
+}
+
+void http_server_stop(struct http_server *server)
+{
+        eventfd_write(server->stop, 1);
+}
+
+bool server_begin(struct http_server *server, bool *ret_last)
+{
+        uint64_t limit = server->worker->application->limits.requests, count;
+
+        *ret_last = false;
+        if (limit == 0)
+                return true;
+        count = atomic_fetch_add(&server->begun, 1) + 1;
+        if (count == limit) {
+                *ret_last = true;
+                server->worker->leave(server->worker);
+                http_server_stop(server);
+        }
+        return count <= limit;
+}
+
+struct http_server *http_server_destroy(struct http_server *server)
+{
+        if (!server)
+                return NULL;
+        for (unsigned i = 0; server->loops && i < server->loop_count; i++)
+                loop_finish(&server->loops[i]);
+        free(TAKE_PTR(server->loops));
+        stop_fd = -1;
+        fd_close(TAKE_FD(server->stop));
+        free(server);
+        return NULL;
+}
