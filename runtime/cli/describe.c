@@ -169,61 +169,6 @@ static json_t *describe_steps(const struct plan *plan,
         return list;
 }
 
-static json_t *describe_environment(char *const *environment, bool show)
-{
-        json_t *object = json_object();
-
-        for (; environment && *environment; environment++) {
-                size_t length = strcspn(*environment, "=");
-                const char *value = (*environment)[length] ? *environment + length + 1 : "";
-                char *name = strndup(*environment, length);
-
-                if (name)
-                        json_object_set_new(object, name, json_string(show ? value : "(hidden)"));
-                free(name);
-        }
-        return object;
-}
-
-static json_t *describe_value(const struct launch_value *value)
-{
-        json_t *list;
-
-        switch ((enum clade_type)value->type) {
-        case CLADE_INTEGER:
-                return json_integer(value->integer);
-        case CLADE_BOOLEAN:
-                return json_boolean(value->integer);
-        case CLADE_STRINGS:
-                list = json_array();
-                for (char **string = value->strings; string && *string; string++)
-                        json_array_append_new(list, json_string(*string));
-                return list;
-        default:
-                return json_string(value->string ? value->string : "");
-        }
-}
-
-static json_t *describe_application(const struct launch *launch,
-                                    const struct config_application *application,
-                                    bool show_environment)
-{
-        const struct catalogue_module *module = application->module;
-        json_t *options = json_object(), *listeners = json_array();
-
-        for (size_t i = 0; i < launch->value_count; i++)
-                json_object_set_new(options, launch->values[i].name,
-                                    describe_value(&launch->values[i]));
-        for (size_t i = 0; i < launch->listener_count; i++)
-                json_array_append_new(listeners, json_string(launch->listeners[i].address));
-        return json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:I, s:o, s:s?}", "application",
-                         launch->application, "module", "type", module->type, "version",
-                         module->version, "file", module->path, "options", options, "listeners",
-                         listeners, "processes", (json_int_t)launch->slot_count, "environment",
-                         describe_environment(launch->environment, show_environment),
-                         "working_directory", launch->working_directory);
-}
-
 json_t *describe_launch(const struct launch *launch, const struct config_application *application,
                         bool show_environment)
 {

@@ -11,6 +11,10 @@
 json_t *describe_launch(const struct launch *launch, const struct config_application *application,
                         bool show_environment);
 
+/* What is not its confinement: an object of several keys. */
+json_t *describe_application(const struct launch *launch,
+                             const struct config_application *application, bool show_environment);
+
 /* The application's control group, and what it limits: bytes, us in each 100 000 of them, numbers; null: nothing. */
 json_t *describe_cgroup(const struct plan_cgroup *cgroup);
 

@@ -17,12 +17,14 @@ enum column {
         COLUMN_TYPE,
         COLUMN_VERSION,
         COLUMN_ALIASES,
+        COLUMN_COUNTS_REQUESTS,
         COLUMN_OPTIONS,
         COLUMN_FILE,
         COLUMN_COUNT
 };
 
-static const char *const headings[COLUMN_COUNT] = {"type", "version", "aliases", "options", "file"};
+static const char *const headings[COLUMN_COUNT] = {
+        "type", "version", "aliases", "counts requests", "options", "file"};
 
 static char *join_aliases(const struct catalogue_module *module)
 {
@@ -56,8 +58,9 @@ static int add_line(struct libscols_table *table, const struct catalogue_module 
 {
         cleanup_free char *aliases = join_aliases(module);
         cleanup_free char *options = join_options(module);
-        const char *const texts[COLUMN_COUNT] = {module->type, module->version, aliases, options,
-                                                 module->path};
+        const char *const texts[COLUMN_COUNT] = {
+                module->type, module->version, aliases, module->counts_requests ? "yes" : "no",
+                options,      module->path};
         struct libscols_line *line = scols_table_new_line(table, NULL);
 
         if (!line || !aliases || !options)
@@ -88,7 +91,8 @@ static int print_table(const struct catalogue *catalogue)
 
 static const char *const type_names[] = {
         [CLADE_STRING] = "string",   [CLADE_PATH] = "path",       [CLADE_INTEGER] = "integer",
-        [CLADE_BOOLEAN] = "boolean", [CLADE_STRINGS] = "strings",
+        [CLADE_BOOLEAN] = "boolean", [CLADE_STRINGS] = "strings", [CLADE_PATHS] = "paths",
+        [CLADE_TARGETS] = "targets",
 };
 
 /* "a|b" as a list. */
@@ -115,7 +119,8 @@ static json_t *describe_option(const struct catalogue_option *option)
                 json_object_set_new(object, "maximum", json_integer(option->maximum));
         }
         if (option->choices)
-                json_object_set_new(object, "choices", describe_choices(option->choices));
+                json_object_set_new(object, option->type == CLADE_TARGETS ? "members" : "choices",
+                                    describe_choices(option->choices));
         if (option->help)
                 json_object_set_new(object, "help", json_string(option->help));
         return object;
@@ -129,9 +134,9 @@ static json_t *describe_module(const struct catalogue_module *module)
                 json_array_append_new(aliases, json_string(module->aliases[i]));
         for (size_t i = 0; i < module->option_count; i++)
                 json_array_append_new(options, describe_option(&module->options[i]));
-        return json_pack("{s:s, s:s, s:o, s:o, s:s}", "type", module->type, "version",
-                         module->version, "aliases", aliases, "options", options, "file",
-                         module->path);
+        return json_pack("{s:s, s:s, s:o, s:b, s:o, s:s}", "type", module->type, "version",
+                         module->version, "aliases", aliases, "counts_requests",
+                         module->counts_requests, "options", options, "file", module->path);
 }
 
 static int print_json(const struct catalogue *catalogue)
@@ -208,8 +213,9 @@ const struct command command_modules = {
                 "\n"
                 "  --json           as JSON, with the options of each type: {\"modules\": "
                 "[{\"type\": ...,\n"
-                "                   \"version\": ..., \"aliases\": [...], \"options\": "
-                "[{\"name\": ...}], \"file\": ...}]}\n"
+                "                   \"version\": ..., \"aliases\": [...], "
+                "\"counts_requests\": false,\n"
+                "                   \"options\": [{\"name\": ...}], \"file\": ...}]}\n"
                 "  --modules GLOB   find modules by this pattern instead of where clade's own are\n"
                 "  -h, --help       this text\n"
                 "\n"

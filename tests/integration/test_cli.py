@@ -174,6 +174,7 @@ def test_modules():
     assert modules["external"]["file"].startswith(str(clade.BUILD))
     options = {option["name"]: option for option in modules["external"]["options"]}
     assert set(options) == {"executable", "arguments", "ready"}
+    assert not modules["external"]["counts_requests"] and modules["native"]["counts_requests"]
     assert options["executable"]["type"] == "path" and options["executable"]["required"] is True
     assert options["ready"]["choices"] == ["exec", "notify"]
     table = command("modules").stdout

@@ -126,7 +126,7 @@ def test_plan_is_json_and_keeps_secrets(place):
     plan = json.loads(result.stdout)
     assert plan["application"] == "a" and plan["processes"] == 3
     assert list(plan["environment"]) == ["PASSWORD", "EMPTY"]
-    assert plan["listeners"] == ["127.0.0.1:8000"]
+    assert plan["listeners"] == {"127.0.0.1:8000": {"pass": "applications/a"}}
     identity = plan["identity"]
     assert identity["uid_map"][0]["size"] >= 1 and identity["host_uid"] != 0
     assert plan["level"] == ("full" if place.who.kind != "user" else plan["level"])

@@ -23,7 +23,8 @@ struct fixture {
 };
 
 /* All namespaces, the template "minimal", the type "test" with the options "executable" (a path),
- * "word" (a string) and "path" (several paths). Template names lead to the real ones unless fixture_template wrote one. */
+ * "word" (a string) and "path" (several paths). Template names lead to the real ones unless
+ * fixture_template wrote one. */
 void fixture_init(struct fixture *fixture);
 void fixture_finish(struct fixture *fixture);
 
