@@ -159,6 +159,7 @@ def test_a_worker_that_hangs_is_ended_and_the_others_go_on(place):
     assert 0.9 < time.monotonic() - began < 4 * clade.SLOW
     (hung,) = server.find("worker-hung", "app")
     assert hung["pid"] in before and hung["timeout"] == 1
+    server.wait_event("worker-exited", "app")
     clade.wait_until(lambda: len(alive(server)) == 2, 5, "it has been replaced")
     assert len(set(before) & set(alive(server))) == 1
     assert ask(port)[2] >= 1
