@@ -87,7 +87,8 @@ struct worker {
         uint32_t isolated_pid;
         int pidfd;
         sd_event_source *death;
-        uint64_t cloned_us; /* monotonic */
+        uint64_t ordered_us; /* of clock_us(): when the prototype was told to clone it */
+        uint64_t cloned_us;  /* monotonic */
         bool blamed;        /* its end counts as an early death */
         bool planned;       /* ... as none: we asked for it */
         bool served;        /* a worker of this incarnation on this slot was ready once */

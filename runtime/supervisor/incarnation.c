@@ -403,6 +403,7 @@ static int flush_worker(struct application *application, struct worker *worker)
         if (worker->clone_due) {
                 clone.serial = worker->serial;
                 clone.slot = worker->slot;
+                worker->ordered_us = clock_us();
                 if (!send_order(application, &clone, sizeof(clone)))
                         return 0;
                 worker->clone_due = false;
