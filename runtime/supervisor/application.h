@@ -89,10 +89,10 @@ struct worker {
         sd_event_source *death;
         uint64_t ordered_us; /* of clock_us(): when the prototype was told to clone it */
         uint64_t cloned_us;  /* monotonic */
-        bool blamed;        /* its end counts as an early death */
-        bool planned;       /* ... as none: we asked for it */
-        bool served;        /* a worker of this incarnation on this slot was ready once */
-        bool resting;       /* WAITING: and the back-off is not over */
+        bool blamed;         /* its end counts as an early death */
+        bool planned;        /* ... as none: we asked for it */
+        bool served;         /* a worker of this incarnation on this slot was ready once */
+        bool resting;        /* WAITING: and the back-off is not over */
         struct load load;
         /* What the prototype has said of it: each once. */
         bool told_start, told_ready, told_failure;

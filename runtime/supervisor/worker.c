@@ -105,7 +105,8 @@ static void serves(struct worker *worker)
         worker->served = true;
         log_event(&worker->application->supervisor->log, level_of(worker), "worker-ready",
                   worker->application->name, LOG_NUMBER("pid", worker->pid),
-                  LOG_NUMBER("isolated_pid", worker->isolated_pid), LOG_NUMBER("slot", worker->slot),
+                  LOG_NUMBER("isolated_pid", worker->isolated_pid),
+                  LOG_NUMBER("slot", worker->slot),
                   LOG_NUMBER("start_us", clock_us() - worker->ordered_us));
         application_worker_ready(worker->application);
 }
