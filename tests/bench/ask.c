@@ -104,6 +104,13 @@ static void send_request(struct client *client, struct connection *connection)
                 die("epoll_ctl");
 }
 
+/* One of them is shown. */
+static void complain(const struct client *client, const struct connection *connection)
+{
+        if (client->incomplete + client->statuses == 1)
+                fprintf(stderr, "ask: this is not as it should be:\n%s\n", connection->answer);
+}
+
 /* The body of a complete answer, or NULL. */
 static const char *body_of(struct client *client, struct connection *connection)
 {
@@ -115,17 +122,20 @@ static const char *body_of(struct client *client, struct connection *connection)
         head_end = strstr(connection->answer, "\r\n\r\n");
         if (!head_end) {
                 client->incomplete++;
+                complain(client, connection);
                 return NULL;
         }
         if (strncmp(connection->answer, "HTTP/1.", 7) != 0 ||
             strncmp(connection->answer + 8, " 200", 4) != 0) {
                 client->statuses++;
+                complain(client, connection);
                 return NULL;
         }
         field = strcasestr(connection->answer, LENGTH);
         length = strlen(head_end + 4);
         if (!field || field > head_end || strtoul(field + sizeof(LENGTH) - 1, NULL, 10) != length) {
                 client->incomplete++;
+                complain(client, connection);
                 return NULL;
         }
         return head_end + 4;

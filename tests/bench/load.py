@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import bench
 
@@ -28,4 +29,7 @@ def ask(port, count, connections):
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
     if process.returncode not in (0, 1):
         raise SystemExit(f"ask: {process.stderr}")
-    return process.stdout.splitlines(), json.loads(process.stderr.splitlines()[-1])
+    *complaints, summary = process.stderr.splitlines()
+    if complaints:
+        print("\n".join(complaints), file=sys.stderr)
+    return process.stdout.splitlines(), json.loads(summary)
