@@ -31,15 +31,16 @@ static int take_local_address(struct connection *connection)
 
 static void receive(struct loop *loop, struct connection *connection);
 
-void connection_create(struct loop *loop, int fd, struct listener *listener,
-                       const union address *remote, socklen_t remote_size)
+/* NULL: it could not be taken, and is closed. */
+static struct connection *connection_adopt(struct loop *loop, int fd, struct listener *listener,
+                                           const union address *remote, socklen_t remote_size)
 {
         struct connection *connection = calloc(1, sizeof(*connection));
         char text[ADDRESS_TEXT];
 
         if (!connection) {
                 fd_close(fd);
-                return;
+                return NULL;
         }
         connection->source = SOURCE_CONNECTION;
         connection->fd = fd;
@@ -52,10 +53,21 @@ void connection_create(struct loop *loop, int fd, struct listener *listener,
         TAILQ_INSERT_TAIL(&loop->connections, connection, in_loop);
         loop->connection_count++;
         timers_arm(&loop->timers, &connection->timer, TIMER_HEADER);
-        if (take_local_address(connection) < 0)
-                return connection_close(loop, connection);
+        if (take_local_address(connection) < 0) {
+                connection_close(loop, connection);
+                return NULL;
+        }
+        return connection;
+}
+
+void connection_create(struct loop *loop, int fd, struct listener *listener,
+                       const union address *remote, socklen_t remote_size)
+{
+        struct connection *connection = connection_adopt(loop, fd, listener, remote, remote_size);
+
         /* Its first request is often there already. */
-        receive(loop, connection);
+        if (connection)
+                receive(loop, connection);
 }
 
 static void release_parser(struct loop *loop, struct connection *connection)
@@ -116,6 +128,15 @@ static int watch(struct loop *loop, struct connection *connection, bool for_writ
         connection->registered = true;
         connection->waits_to_write = for_writing;
         return 0;
+}
+
+void connection_keep(struct loop *loop, int fd, struct listener *listener,
+                     const union address *remote, socklen_t remote_size)
+{
+        struct connection *connection = connection_adopt(loop, fd, listener, remote, remote_size);
+
+        if (connection && watch(loop, connection, false) < 0)
+                connection_close(loop, connection);
 }
 
 /* --- requests ------------------------------------------------------------------------------------- */
@@ -224,7 +245,7 @@ static void be_idle(struct loop *loop, struct connection *connection)
                 return;
         }
         if (loop->stopping)
-                return connection_linger(loop, connection);
+                return loop_let_go(loop, connection);
         timers_arm(&loop->timers, &connection->timer, TIMER_IDLE);
         if (watch(loop, connection, false) < 0)
                 connection_close(loop, connection);

@@ -78,6 +78,17 @@ int loop_accept_begin(struct loop *loop)
                     errno != EEXIST)
                         return -errno;
         }
+        if (loop->server->share.slots) {
+                struct epoll_event event = {
+                        .events = EPOLLIN | EPOLLEXCLUSIVE,
+                        .data.ptr = &loop->share,
+                };
+
+                if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->server->share.receive, &event) <
+                            0 &&
+                    errno != EEXIST)
+                        return -errno;
+        }
         loop->accepting = true;
         return 0;
 }
@@ -88,6 +99,8 @@ void loop_accept_end(struct loop *loop)
 
         for (size_t i = 0; loop->accepting && i < count; i++)
                 epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->listeners[i].fd, NULL);
+        if (loop->accepting && loop->server->share.slots)
+                epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->server->share.receive, NULL);
         loop->accepting = false;
 }
 
@@ -117,6 +130,10 @@ void loop_accept(struct loop *loop, struct listener *listener)
         fd = accept4(listener->fd, &remote.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
                 connection_create(loop, fd, listener, &remote, size);
+                /* Nobody shall be woken here who could not be taken. */
+                if (loop->connection_count >= loop->connection_max &&
+                    !timers_oldest(&loop->timers, TIMER_IDLE))
+                        loop_accept_end(loop);
                 return;
         }
         if (errno == EINVAL)

@@ -111,12 +111,13 @@ static void begin_to_stop(struct loop *loop)
         if (loop->stopping)
                 return;
         loop->stopping = true;
+        share_leave(&loop->server->share);
         loop_accept_end(loop);
         epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->server->stop, NULL);
         for (connection = TAILQ_FIRST(&loop->connections); connection; connection = next) {
                 next = TAILQ_NEXT(connection, in_loop);
                 if (connection->state == CONNECTION_IDLE)
-                        connection_linger(loop, connection);
+                        loop_let_go(loop, connection);
         }
 }
 
@@ -133,6 +134,7 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
                 begin_to_stop(loop);
                 break;
         case SOURCE_SHARE:
+                loop_receive(loop);
                 break;
         }
 }
@@ -157,9 +159,14 @@ static int wait_for_events(struct loop *loop, struct epoll_event *events)
                 timeout = 100;
         if (hooks->wait_begin)
                 hooks->wait_begin(hooks->context);
+        /* What is sent here before that is found by the wait. */
+        if (loop->accepting)
+                share_idle(&loop->server->share);
         n = epoll_wait(loop->epoll, events, LOOP_EVENTS, timeout);
         if (n < 0)
                 n = -errno;
+        if (loop->accepting)
+                share_busy(&loop->server->share);
         if (hooks->wait_end)
                 hooks->wait_end(hooks->context);
         return n;
@@ -181,6 +188,7 @@ int loop_run(struct loop *loop)
                         break;
                 }
                 timers_look(&loop->timers);
+                loop_distribute(loop, events, n);
                 for (int i = 0; i < n; i++)
                         dispatch(loop, &events[i]);
                 expire(loop);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
 #include <sys/queue.h>
 
 #include "modules/http/address.h"
@@ -16,6 +17,7 @@
 #include "modules/http/output.h"
 #include "modules/http/parser.h"
 #include "modules/http/timers.h"
+#include "modules/http/watch.h"
 
 #define LOOP_BUFFER (64 * 1024) /* bytes that are received at once */
 #define LOOP_EVENTS 64
@@ -80,6 +82,8 @@ struct loop {
         struct parser *spare; /* of a connection that has no use for it now */
         struct date date;
         struct answer answer;
+        struct watched watched;
+        uint64_t typical; /* ns that a handler takes: a running mean */
         char *buffer;
         enum source stop, share;
 };
@@ -90,6 +94,24 @@ void loop_finish(struct loop *loop);
 /* Until it is told to stop and has nothing more to do. 0 or a negative errno. */
 int loop_run(struct loop *loop);
 
+/* relieve.c: connections that wait behind others go to workers that are idle. */
+
+/* Before a round: `count` events, of which the first are served at once, and those sent away that would wait for longer
+ * than that costs. */
+void loop_distribute(struct loop *loop, const struct epoll_event *events, int count);
+
+/* From the watching thread, while the handler of `count` (watch.h) runs: what has become readable behind it. */
+void loop_relieve(struct loop *loop, uint64_t count);
+
+/* From there, too: that handler's client is answered without it. */
+void loop_abandon(struct loop *loop, uint64_t count);
+
+/* An idle connection of a loop that stops: others take it over, or it is closed. */
+void loop_let_go(struct loop *loop, struct connection *connection);
+
+/* From the queue. */
+void loop_receive(struct loop *loop);
+
 /* listen.c: the listeners, and what comes from them. */
 int loop_take_listeners(struct loop *loop);
 int loop_accept_begin(struct loop *loop);
@@ -98,9 +120,11 @@ void loop_accept(struct loop *loop, struct listener *listener);
 
 /* connection.c */
 
-/* A connection from a listener; takes the descriptor. */
+/* A connection from a listener, served as far as it has come; takes the descriptor. connection_keep only waits for it. */
 void connection_create(struct loop *loop, int fd, struct listener *listener,
                        const union address *remote, socklen_t remote_size);
+void connection_keep(struct loop *loop, int fd, struct listener *listener,
+                     const union address *remote, socklen_t remote_size);
 void connection_ready(struct loop *loop, struct connection *connection, uint32_t events);
 void connection_expired(struct loop *loop, struct connection *connection);
 void connection_close(struct loop *loop, struct connection *connection);

@@ -2,6 +2,7 @@
  * One answer at a time, so that order is all there is to it. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,8 +15,8 @@
 
 /* What all outputs of a loop hold. */
 struct output_room {
-        uint64_t held;
-        bool prefer_disk; /* spill.h */
+        _Atomic uint64_t held; /* bytes; the watching thread closes connections as well */
+        bool prefer_disk;      /* spill.h */
 };
 
 struct output {

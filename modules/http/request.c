@@ -1,6 +1,7 @@
 #include "modules/http/request.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "modules/http/server.h"
 
@@ -54,16 +55,28 @@ static int call_flush(struct clade_request *request)
         return answer_flush(&call->loop->answer);
 }
 
+static uint64_t now_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The loop is the watching thread's to look after until the lock is ours again. */
 static int call_handler(struct loop *loop, struct clade_request *request)
 {
         struct http_server *server = loop->server;
         struct clade_worker *worker = server->worker;
-        uint64_t ticket = worker->begin(worker);
+        uint64_t ticket = worker->begin(worker), before = now_ns();
         int r;
 
+        watch_begin(&server->watch, &loop->watched);
         pthread_mutex_unlock(&loop->lock);
         r = server->hooks.handle(server->hooks.context, request);
         pthread_mutex_lock(&loop->lock);
+        watch_end(&loop->watched);
+        loop->typical = (loop->typical * 7 + (now_ns() - before)) / 8;
         worker->end(worker, ticket);
         return r;
 }
@@ -98,15 +111,12 @@ void request_handle(struct loop *loop, struct connection *connection)
                 .flush = call_flush,
                 .internal = &call,
         };
-        bool last, serves = server_begin(loop->server, &last);
+        bool last = server_counts_out(loop->server);
 
         answer_prepare(&loop->answer, connection->fd, &connection->output,
                        strcmp(head->method, "HEAD") == 0, head->minor_version,
-                       parser->keep_alive && serves && !last && !loop->stopping);
-        if (serves)
-                answer_complete(&loop->answer, call_handler(loop, &request) != 0);
-        else
-                answer_refuse(&loop->answer, 503, "This worker serves no more.");
+                       parser->keep_alive && !last && !loop->stopping);
+        answer_complete(&loop->answer, call_handler(loop, &request) != 0);
 }
 
 void request_log_refusal(struct loop *loop, struct connection *connection, unsigned status)

@@ -1,6 +1,7 @@
 #include "modules/http/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -37,9 +38,21 @@ static int take_signals(struct http_server *server)
         return 0;
 }
 
+/* What the prototype made for its workers. It is known here since neither of them has another place for it. */
+static struct share prepared = {.send = -1, .receive = -1};
+
 int http_setup(struct clade_application *application)
 {
-        (void)application;
+        int r;
+
+        /* A worker of a single request has nothing to share. */
+        if (application->limits.requests == 1)
+                return 0;
+        r = share_setup(application, &prepared);
+        if (r < 0)
+                return application->host->fail(application->failure, -r, NULL,
+                                               "preparing what HTTP workers share: %s",
+                                               strerror(-r));
         return 0;
 }
 
@@ -51,6 +64,8 @@ static int server_init(struct http_server *server)
         if (server->stop < 0)
                 return -errno;
         server->prefer_disk = spill_prefers_disk();
+        server->share = prepared;
+        share_take(&server->share, server->worker);
         server->loops = calloc(server->loop_count, sizeof(*server->loops));
         if (!server->loops)
                 return -ENOMEM;
@@ -61,7 +76,8 @@ static int server_init(struct http_server *server)
                         return r;
                 }
         }
-        return take_signals(server);
+        r = take_signals(server);
+        return r < 0 ? r : watch_start(&server->watch, server);
 }
 
 int http_server_create(struct clade_worker *worker, unsigned loops, const struct http_hooks *hooks,
@@ -73,7 +89,7 @@ int http_server_create(struct clade_worker *worker, unsigned loops, const struct
         if (server) {
                 server->worker = worker;
                 server->hooks = *hooks;
-                server->loop_count = loops;
+                server->loop_count = worker->application->limits.requests == 1 ? 1 : loops;
                 server->stop = -1;
                 r = server_init(server);
         }
@@ -88,6 +104,9 @@ int http_server_create(struct clade_worker *worker, unsigned loops, const struct
 
 int http_server_run(struct http_server *server, unsigned loop)
 {
+        /* A worker of one request needs only one. */
+        if (loop >= server->loop_count)
+                return 0;
         if (loop == 0)
                 server->worker->ready(server->worker);
         return loop_run(&server->loops[loop]);
@@ -98,26 +117,35 @@ void http_server_stop(struct http_server *server)
         eventfd_write(server->stop, 1);
 }
 
-bool server_begin(struct http_server *server, bool *ret_last)
+bool server_is_stopping(const struct http_server *server)
+{
+        struct pollfd stop = {.fd = server->stop, .events = POLLIN};
+
+        return poll(&stop, 1, 0) == 1;
+}
+
+bool server_counts_out(struct http_server *server)
 {
         uint64_t limit = server->worker->application->limits.requests, count;
 
-        *ret_last = false;
         if (limit == 0)
-                return true;
+                return false;
         count = atomic_fetch_add(&server->begun, 1) + 1;
         if (count == limit) {
-                *ret_last = true;
+                atomic_store(&server->leaving, true);
+                share_leave(&server->share);
                 server->worker->leave(server->worker);
                 http_server_stop(server);
         }
-        return count <= limit;
+        return count >= limit;
 }
 
 struct http_server *http_server_destroy(struct http_server *server)
 {
         if (!server)
                 return NULL;
+        watch_stop(&server->watch);
+        share_leave(&server->share);
         for (unsigned i = 0; server->loops && i < server->loop_count; i++)
                 loop_finish(&server->loops[i]);
         free(TAKE_PTR(server->loops));

@@ -8,18 +8,25 @@
 
 #include "modules/http/http.h"
 #include "modules/http/loop.h"
+#include "modules/http/share.h"
+#include "modules/http/watch.h"
 
 struct http_server {
         struct clade_worker *worker;
         struct http_hooks hooks;
         unsigned loop_count;
         struct loop *loops;
-        int stop; /* an eventfd that stays readable once the server is to stop */
-        atomic_bool stopping;
+        int stop;            /* an eventfd that stays readable once the server is to stop */
         atomic_bool leaving; /* limits.requests has been reached */
         _Atomic uint64_t begun;
         bool prefer_disk; /* spill.h */
+        struct share share;
+        struct watch watch;
 };
 
-/* A request is about to be handled. false: it would be more than limits.requests. *ret_last: none comes after it. */
-bool server_begin(struct http_server *server, bool *ret_last);
+/* Whether SIGTERM, or whoever else, has told it to. */
+bool server_is_stopping(const struct http_server *server);
+
+/* A request is about to be handled. Whether it is the last one that limits.requests allows, or beyond: then the worker
+ * begins to leave. What had begun to come is served even so. */
+bool server_counts_out(struct http_server *server);

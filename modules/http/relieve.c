@@ -1,0 +1,203 @@
+/* Connections that would wait here, and need not. */
+#include <errno.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "base/own.h"
+#include "modules/http/loop.h"
+#include "modules/http/server.h"
+
+/* What it costs both sides to pass a connection on, in ns: whoever waits for less is better off here. */
+#define PASSING_COST 30000
+
+/* Another worker has it from now on. false: it stays. */
+static bool pass_on(struct loop *loop, struct connection *connection)
+{
+        if (connection->state != CONNECTION_IDLE || connection->parser || connection->pending ||
+            !output_is_empty(&connection->output))
+                return false;
+        if (share_send(&loop->server->share, connection->fd, connection->listener->index) < 0)
+                return false;
+        /* Closing would not do: the connection lives on, and would be reported here. */
+        epoll_ctl(loop->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+        connection_close(loop, connection);
+        return true;
+}
+
+static struct connection *idle_connection(const struct epoll_event *event)
+{
+        struct connection *connection = event->data.ptr;
+
+        if (*(enum source *)event->data.ptr != SOURCE_CONNECTION ||
+            connection->state != CONNECTION_IDLE)
+                return NULL;
+        return connection;
+}
+
+void loop_distribute(struct loop *loop, const struct epoll_event *events, int count)
+{
+        uint64_t wait = 0;
+        unsigned room = 0;
+        bool asked = false;
+
+        if (!loop->server->share.slots || loop->stopping ||
+            (uint64_t)count * loop->typical <= PASSING_COST)
+                return;
+        for (int i = 0; i < count; i++) {
+                struct connection *connection = idle_connection(&events[i]);
+
+                if (!connection)
+                        continue;
+                if (wait > PASSING_COST) {
+                        if (!asked)
+                                room = share_room(&loop->server->share);
+                        asked = true;
+                        if (room == 0)
+                                return;
+                        if (pass_on(loop, connection)) {
+                                room--;
+                                continue;
+                        }
+                }
+                wait += loop->typical;
+        }
+}
+
+static bool is_running(const struct loop *loop, uint64_t count)
+{
+        return atomic_load(&loop->watched.count) == count;
+}
+
+/* One that no loop has yet. The kernel has woken us for it and nobody else; in the queue it wakes another. */
+static bool redirect(struct loop *loop, struct listener *listener, int fd,
+                     const union address *remote, socklen_t size)
+{
+        if (share_send(&loop->server->share, fd, listener->index) < 0) {
+                connection_keep(loop, fd, listener, remote, size);
+                return false;
+        }
+        fd_close(fd);
+        return true;
+}
+
+static bool redirect_accepted(struct loop *loop, struct listener *listener)
+{
+        union address remote = {0};
+        socklen_t size = sizeof(remote);
+        int fd = accept4(listener->fd, &remote.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        return fd >= 0 && redirect(loop, listener, fd, &remote, size);
+}
+
+static bool redirect_received(struct loop *loop)
+{
+        union address remote = {0};
+        socklen_t size = sizeof(remote);
+        size_t listener;
+        int fd = share_receive(&loop->server->share,
+                               loop->server->worker->application->listener_count, &listener);
+
+        if (fd < 0)
+                return false;
+        if (getpeername(fd, &remote.any, &size) < 0) {
+                fd_close(fd);
+                return false;
+        }
+        return redirect(loop, &loop->listeners[listener], fd, &remote, size);
+}
+
+static bool relieve_of(struct loop *loop, const struct epoll_event *event)
+{
+        switch (*(enum source *)event->data.ptr) {
+        case SOURCE_CONNECTION:
+                return pass_on(loop, event->data.ptr);
+        case SOURCE_LISTENER:
+                return redirect_accepted(loop, event->data.ptr);
+        case SOURCE_SHARE:
+                return redirect_received(loop);
+        case SOURCE_STOP:
+                break;
+        }
+        return false;
+}
+
+static void relieve(struct loop *loop)
+{
+        struct epoll_event events[LOOP_EVENTS];
+        const struct share *share = &loop->server->share;
+        unsigned room = share_room(share);
+        int n = room ? epoll_wait(loop->epoll, events, LOOP_EVENTS, 0) : 0;
+
+        for (int i = 0; i < n && room > 0; i++)
+                room -= relieve_of(loop, &events[i]);
+}
+
+/* A worker that will end before its handler does has no use for any of them. */
+static void let_all_go(struct loop *loop)
+{
+        struct connection *connection, *next;
+
+        for (connection = TAILQ_FIRST(&loop->connections); connection; connection = next) {
+                next = TAILQ_NEXT(connection, in_loop);
+                if (connection->state == CONNECTION_IDLE && !pass_on(loop, connection))
+                        return;
+        }
+}
+
+/* The loop's lock can only be had while the handler runs: the loop waits for events with it. */
+void loop_relieve(struct loop *loop, uint64_t count)
+{
+        const struct http_server *server = loop->server;
+
+        if (!server->share.slots || pthread_mutex_trylock(&loop->lock) != 0)
+                return;
+        if (is_running(loop, count) && !server_is_stopping(server))
+                relieve(loop);
+        else if (is_running(loop, count) &&
+                 (atomic_load(&server->leaving) || share_has_others(&server->share)))
+                let_all_go(loop);
+        pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_abandon(struct loop *loop, uint64_t count)
+{
+        if (pthread_mutex_trylock(&loop->lock) != 0)
+                return;
+        if (is_running(loop, count))
+                answer_abandon(&loop->answer);
+        pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_let_go(struct loop *loop, struct connection *connection)
+{
+        const struct http_server *server = loop->server;
+
+        /* A worker that has served its number is replaced, and the next one finds the queue. */
+        if ((atomic_load(&server->leaving) || share_has_others(&server->share)) &&
+            server->share.slots && pass_on(loop, connection))
+                return;
+        connection_linger(loop, connection);
+}
+
+void loop_receive(struct loop *loop)
+{
+        union address remote = {0};
+        socklen_t size = sizeof(remote);
+        size_t listener;
+        int fd;
+
+        if (!loop->accepting)
+                return;
+        if (loop->connection_count >= loop->connection_max)
+                return loop_accept_end(loop);
+        fd = share_receive(&loop->server->share, loop->server->worker->application->listener_count,
+                           &listener);
+        if (fd < 0)
+                return;
+        /* A client that has gone meanwhile has no address any more. */
+        if (getpeername(fd, &remote.any, &size) < 0) {
+                fd_close(fd);
+                return;
+        }
+        connection_create(loop, fd, &loop->listeners[listener], &remote, size);
+}

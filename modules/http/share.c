@@ -1,0 +1,192 @@
+#include "modules/http/share.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "base/own.h"
+
+struct parcel {
+        uint32_t listener;
+};
+
+int share_setup(struct clade_application *application, struct share *ret_share)
+{
+        size_t size = application->slots * sizeof(struct share_slot);
+        int ends[2];
+        void *memory;
+
+        *ret_share = (struct share){.send = -1, .receive = -1};
+        if (application->kept_count + 2 > CLADE_KEPT_MAX)
+                return -EMFILE;
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED)
+                return -errno;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+                int r = -errno;
+
+                munmap(memory, size);
+                return r;
+        }
+        *ret_share = (struct share){
+                .slots = memory,
+                .slot_count = application->slots,
+                .send = (int)application->kept_count,
+                .receive = (int)application->kept_count + 1,
+        };
+        application->kept[application->kept_count++] = ends[0];
+        application->kept[application->kept_count++] = ends[1];
+        return 0;
+}
+
+void share_take(struct share *share, const struct clade_worker *worker)
+{
+        if (!share->slots)
+                return;
+        share->own = worker->slot;
+        share->send = worker->kept[share->send];
+        share->receive = worker->kept[share->receive];
+        /* What a worker left here that was killed. */
+        atomic_store(&share->slots[share->own].idle, 0);
+        atomic_store(&share->slots[share->own].alive, 1);
+}
+
+void share_idle(struct share *share)
+{
+        if (share->slots)
+                atomic_fetch_add_explicit(&share->slots[share->own].idle, 1, memory_order_relaxed);
+}
+
+void share_busy(struct share *share)
+{
+        if (share->slots)
+                atomic_fetch_sub_explicit(&share->slots[share->own].idle, 1, memory_order_relaxed);
+}
+
+void share_leave(struct share *share)
+{
+        if (share->slots)
+                atomic_store(&share->slots[share->own].alive, 0);
+}
+
+static unsigned queued(const struct share *share)
+{
+        int bytes = 0;
+
+        if (ioctl(share->receive, FIONREAD, &bytes) < 0 || bytes < 0)
+                return UINT32_MAX;
+        return (unsigned)bytes / sizeof(struct parcel);
+}
+
+unsigned share_room(const struct share *share)
+{
+        unsigned idle = 0, waiting;
+
+        for (uint32_t i = 0; share->slots && i < share->slot_count; i++) {
+                const struct share_slot *slot = &share->slots[i];
+                uint32_t loops = atomic_load_explicit(&slot->idle, memory_order_relaxed);
+
+                /* More than a worker can have is a lie, or a count that a kill has left below zero. */
+                if (loops <= 1024 && atomic_load_explicit(&slot->alive, memory_order_relaxed))
+                        idle += loops;
+        }
+        if (idle == 0)
+                return 0;
+        waiting = queued(share);
+        return idle > waiting ? idle - waiting : 0;
+}
+
+bool share_has_others(const struct share *share)
+{
+        for (uint32_t i = 0; share->slots && i < share->slot_count; i++)
+                if (i != share->own &&
+                    atomic_load_explicit(&share->slots[i].alive, memory_order_relaxed))
+                        return true;
+        return false;
+}
+
+int share_send(const struct share *share, int fd, size_t listener)
+{
+        struct parcel parcel = {.listener = (uint32_t)listener};
+        struct iovec part = {&parcel, sizeof(parcel)};
+        union {
+                char bytes[CMSG_SPACE(sizeof(int))];
+                struct cmsghdr align;
+        } control = {.bytes = {0}};
+        struct msghdr message = {
+                .msg_iov = &part,
+                .msg_iovlen = 1,
+                .msg_control = control.bytes,
+                .msg_controllen = sizeof(control.bytes),
+        };
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+        return sendmsg(share->send, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* The one descriptor of a message, or -1; further ones are closed. */
+static int take_descriptor(struct msghdr *message)
+{
+        int found = -1;
+
+        for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
+             header = CMSG_NXTHDR(message, header)) {
+                size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+                if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+                        continue;
+                for (size_t i = 0; i < count; i++) {
+                        int fd;
+
+                        memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+                        fd_close(found);
+                        found = fd;
+                }
+        }
+        return found;
+}
+
+static bool is_connection(int fd)
+{
+        int type = 0, listens = 1;
+        socklen_t size = sizeof(int);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
+                return false;
+        size = sizeof(int);
+        return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens &&
+               fd_nonblock(fd, true) == 0;
+}
+
+int share_receive(const struct share *share, size_t listener_count, size_t *ret_listener)
+{
+        struct parcel parcel = {0};
+        struct iovec part = {&parcel, sizeof(parcel)};
+        union {
+                char bytes[CMSG_SPACE(sizeof(int))];
+                struct cmsghdr align;
+        } control = {.bytes = {0}};
+        struct msghdr message = {
+                .msg_iov = &part,
+                .msg_iovlen = 1,
+                .msg_control = control.bytes,
+                .msg_controllen = sizeof(control.bytes),
+        };
+        ssize_t n = recvmsg(share->receive, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        cleanup_fd int fd = -1;
+
+        if (n < 0)
+                return -errno;
+        fd = take_descriptor(&message);
+        if (n != sizeof(parcel) || fd < 0 || parcel.listener >= listener_count ||
+            !is_connection(fd))
+                return -EPROTO;
+        *ret_listener = parcel.listener;
+        return TAKE_FD(fd);
+}
