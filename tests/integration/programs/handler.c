@@ -186,27 +186,31 @@ static int echo(struct clade_request *request)
         return n < 0 ? (int)n : 0;
 }
 
-/* FNV-1a of the body, and how much of it there was. */
+/* The Adler-32 of the body, and how much of it there was. */
 static int read_all(struct clade_request *request, size_t piece_size, uint64_t *ret_size,
-                    uint64_t *ret_sum)
+                    uint32_t *ret_sum)
 {
+        uint32_t low = 1, high = 0;
+        uint64_t size = 0;
         char piece[PIECE];
-        uint64_t size = 0, sum = UINT64_C(0xcbf29ce484222325);
         ssize_t n;
 
         while ((n = request->read(request, piece, piece_size)) > 0) {
                 size += (uint64_t)n;
-                for (ssize_t i = 0; i < n; i++)
-                        sum = (sum ^ (unsigned char)piece[i]) * UINT64_C(0x100000001b3);
+                for (ssize_t i = 0; i < n; i++) {
+                        low = (low + (unsigned char)piece[i]) % 65521;
+                        high = (high + low) % 65521;
+                }
         }
         *ret_size = size;
-        *ret_sum = sum;
+        *ret_sum = high << 16 | low;
         return (int)n;
 }
 
 static int sum(struct clade_request *request)
 {
-        uint64_t size, first, again_size, again;
+        uint64_t size, again_size;
+        uint32_t first, again;
         int r = read_all(request, PIECE, &size, &first);
 
         if (r == 0)
@@ -218,7 +222,7 @@ static int sum(struct clade_request *request)
         if (size != request->body_size || size != again_size || first != again)
                 return -EBADMSG;
         respond_plain(request, 200);
-        return print(request, "%" PRIu64 " %016" PRIx64 "\n", size, first);
+        return print(request, "%" PRIu64 " %08" PRIx32 "\n", size, first);
 }
 
 /* --- shapes of answers -------------------------------------------------------------------------- */
