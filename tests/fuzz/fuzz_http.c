@@ -117,7 +117,7 @@ static void record_request(struct record *record, struct parser *parser)
         add_string(record, head->query);
         add_string(record, head->host ? head->host : "");
         add_number(record, head->minor_version);
-        add_number(record, parser->keep_alive);
+        add_number(record, head->keep_alive);
         for (size_t i = 0; i < head->field_count; i++) {
                 add_string(record, head->fields[i].name);
                 add_string(record, head->fields[i].value);
