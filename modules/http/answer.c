@@ -218,7 +218,7 @@ static int add_status(struct answer *answer, unsigned status, const char *reason
         char line[16];
         int r;
 
-        if (status < 200 || status > 999)
+        if (status < 200 || status > 599)
                 return -EINVAL;
         if (!reason)
                 reason = answer_reason(status);

@@ -25,7 +25,7 @@ static enum chunk_where size_digit(struct chunk *chunk, unsigned char byte, stru
 static enum chunk_where extension(struct chunk *chunk, unsigned char byte, struct refusal *refusal)
 {
         if (byte == '\r')
-                return CHUNK_SIZE_LF;
+                return CHUNK_SIZE_CR;
         if (!is_value_byte(byte) || byte >= 0x80)
                 return refuse(refusal, "a byte that no chunk extension has");
         if (chunk->extension++ == CHUNK_EXTENSION_MAX ||
@@ -48,6 +48,24 @@ static enum chunk_where size_end(struct chunk *chunk, uint64_t limit, struct ref
         return CHUNK_DATA;
 }
 
+static enum chunk_where trailer_name(struct chunk *chunk, unsigned char byte,
+                                     struct refusal *refusal)
+{
+        static const char *const forbidden[] = {"content-length", "transfer-encoding", "host"};
+
+        if (byte == ':') {
+                for (size_t i = 0; i < sizeof(forbidden) / sizeof(*forbidden); i++)
+                        if (text_is(chunk->name, chunk->name_length, forbidden[i]))
+                                return refuse(refusal, "a trailer that only a head may have");
+                return CHUNK_TRAILER_VALUE;
+        }
+        if (!is_token_byte(byte))
+                return refuse(refusal, "a trailer that is no field");
+        if (chunk->name_length < CHUNK_NAME)
+                chunk->name[chunk->name_length++] = (char)byte;
+        return CHUNK_TRAILER_NAME;
+}
+
 static enum chunk_where trailer(struct chunk *chunk, unsigned char byte, struct refusal *refusal)
 {
         if (chunk->trailer++ == CHUNK_TRAILER_MAX)
@@ -56,13 +74,11 @@ static enum chunk_where trailer(struct chunk *chunk, unsigned char byte, struct 
         case CHUNK_TRAILER:
                 if (byte == '\r')
                         return CHUNK_END_LF;
-                return is_token_byte(byte) ? CHUNK_TRAILER_NAME
-                                           : refuse(refusal, "a trailer that is no field");
+                chunk->name_length = 0;
+                return byte == ':' ? refuse(refusal, "a trailer that is no field")
+                                   : trailer_name(chunk, byte, refusal);
         case CHUNK_TRAILER_NAME:
-                if (byte == ':')
-                        return CHUNK_TRAILER_VALUE;
-                return is_token_byte(byte) ? CHUNK_TRAILER_NAME
-                                           : refuse(refusal, "a trailer that is no field");
+                return trailer_name(chunk, byte, refusal);
         default:
                 if (byte == '\r')
                         return CHUNK_TRAILER_LF;
@@ -92,6 +108,8 @@ static enum chunk_where step(struct chunk *chunk, unsigned char byte, uint64_t l
                 return refuse(refusal, "a chunk's size that is no hexadecimal number");
         case CHUNK_EXTENSION:
                 return extension(chunk, byte, refusal);
+        case CHUNK_SIZE_CR:
+                return expect(byte, '\r', CHUNK_SIZE_LF, refusal);
         case CHUNK_SIZE_LF:
                 if (byte != '\n')
                         return refuse(refusal, "no CR LF where a chunk's line ends");
@@ -121,6 +139,8 @@ size_t chunk_scan(struct chunk *chunk, const char *data, size_t size, uint64_t l
         size_t i = 0;
 
         while (i < size && chunk->where != CHUNK_COMPLETE) {
+                bool extension = chunk->where == CHUNK_EXTENSION;
+
                 if (chunk->where == CHUNK_DATA) {
                         size_t passed = size - i < chunk->left ? size - i : (size_t)chunk->left;
 
@@ -131,7 +151,11 @@ size_t chunk_scan(struct chunk *chunk, const char *data, size_t size, uint64_t l
                                 chunk->where = CHUNK_DATA_CR;
                         continue;
                 }
-                chunk->where = step(chunk, (unsigned char)data[i++], limit, refusal);
+                chunk->where = step(chunk, (unsigned char)data[i], limit, refusal);
+                /* The ";" belongs to the extension, the CR behind it does not: both are looked at twice. */
+                if (extension != (chunk->where == CHUNK_EXTENSION))
+                        return i;
+                i++;
         }
         return i;
 }

@@ -173,7 +173,7 @@ static void refuse(struct loop *loop, struct connection *connection, unsigned st
         connection->unread = true;
         answer_prepare(&loop->answer, connection->fd, &connection->output, false, 1, false);
         answer_refuse(&loop->answer, status, why);
-        request_log_refusal(loop, connection, status);
+        request_refused(loop, connection);
         after_answer(loop, connection);
 }
 
@@ -234,16 +234,22 @@ static void keep_pending(struct loop *loop, struct connection *connection, const
         connection->pending_size = size;
 }
 
+/* The client has its answer, and may have sent more than that, or be sending: unread, it would be answered with a reset,
+ * which can take the answer away. A worker of one request does not wait for clients that do what is usual. */
+static void say_goodbye(struct loop *loop, struct connection *connection)
+{
+        if (loop->server->worker->application->limits.requests == 1 && !connection->unread &&
+            recv(connection->fd, loop->buffer, LOOP_BUFFER, MSG_DONTWAIT) <= 0)
+                connection_close(loop, connection);
+        else
+                connection_linger(loop, connection);
+}
+
 /* All that was asked has been answered, and taken. */
 static void be_idle(struct loop *loop, struct connection *connection)
 {
-        if (!connection->keep_alive) {
-                if (connection->unread)
-                        connection_linger(loop, connection);
-                else
-                        connection_close(loop, connection);
-                return;
-        }
+        if (!connection->keep_alive)
+                return say_goodbye(loop, connection);
         if (loop->stopping)
                 return loop_let_go(loop, connection);
         timers_arm(&loop->timers, &connection->timer, TIMER_IDLE);

@@ -360,6 +360,7 @@ static struct clade_field split_field(char *line, char *end)
 /* The fields that decide where a request ends and whom it is for; each may stand there once. */
 struct special {
         const struct clade_field *host, *length, *encoding, *expect;
+        bool close, keep_alive; /* words of Connection, which may be several */
 };
 
 static void check_length(struct head *head, const struct clade_field *field,
@@ -407,6 +408,35 @@ static void check_special(struct head *head, const struct special *special, stru
         }
 }
 
+/* Whether one of a list's words is that. */
+static bool has_word(const struct clade_field *field, const char *word)
+{
+        const char *at = field->value, *end = at + field->value_length;
+
+        while (at < end) {
+                const char *comma = memchr(at, ',', (size_t)(end - at));
+                const char *last = comma ? comma : end;
+
+                while (at < last && is_blank(*at))
+                        at++;
+                while (last > at && is_blank(last[-1]))
+                        last--;
+                if (text_is(at, (size_t)(last - at), word))
+                        return true;
+                at = comma ? comma + 1 : end;
+        }
+        return false;
+}
+
+/* "close" wins, wherever it stands. */
+static void note_connection(struct special *special, const struct clade_field *field)
+{
+        if (!text_is(field->name, field->name_length, "connection"))
+                return;
+        special->close = special->close || has_word(field, "close");
+        special->keep_alive = special->keep_alive || has_word(field, "keep-alive");
+}
+
 static void note_special(struct special *special, const struct clade_field *field,
                          struct refusal *refusal)
 {
@@ -438,6 +468,7 @@ void head_parse(char *data, size_t size, struct head *ret_head, struct refusal *
         ret_head->field_count = 0;
         ret_head->chunked = ret_head->has_length = ret_head->expects = false;
         ret_head->length = 0;
+        ret_head->minor_version = 0;
         ret_head->host = ret_head->path = ret_head->query = NULL;
         parse_request_line(data, line_end, ret_head, refusal);
         for (char *line = line_end + 2; refusal->status == 0 && line < end && *line != '\r';
@@ -447,7 +478,10 @@ void head_parse(char *data, size_t size, struct head *ret_head, struct refusal *
                 line_end = find(line, end, '\r');
                 *field = split_field(line, line_end);
                 note_special(&special, field, refusal);
+                note_connection(&special, field);
         }
+        ret_head->keep_alive =
+                !special.close && (ret_head->minor_version == 1 || special.keep_alive);
         if (refusal->status == 0)
                 check_special(ret_head, &special, refusal);
         if (special.host)

@@ -59,6 +59,7 @@ struct head {
         bool has_length;
         uint64_t length; /* of the body, where has_length */
         bool expects;    /* Expect: 100-continue, of HTTP/1.1 */
+        bool keep_alive; /* what version and Connection say together */
 };
 
 /* Looks at more bytes. Returns how many of them belong to the head: fewer than `size` only when it is complete

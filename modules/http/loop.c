@@ -16,6 +16,7 @@
 #define CONNECTIONS_MAX      65536
 /* ms that a client has for hearing that it is over. */
 #define LINGER               2000
+#define SHORT_WAIT           100
 
 static size_t connections_max(const struct http_server *server)
 {
@@ -45,6 +46,15 @@ static void set_durations(struct loop *loop)
         loop->answer.send_timeout = loop->timers.duration[TIMER_SEND];
 }
 
+static enum log_format log_format(const struct clade_application *application)
+{
+        const struct clade_value *value = clade_value(application, "access_log");
+
+        if (!value || strcmp(value->string, "off") == 0)
+                return LOG_OFF;
+        return strcmp(value->string, "json") == 0 ? LOG_JSON : LOG_COMMON;
+}
+
 int loop_init(struct loop *loop, struct http_server *server, unsigned number)
 {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->stop};
@@ -65,6 +75,7 @@ int loop_init(struct loop *loop, struct http_server *server, unsigned number)
         timers_init(&loop->timers);
         answer_init(&loop->answer, &loop->date);
         set_durations(loop);
+        loop->log.format = log_format(server->worker->application);
         loop->buffer = malloc(LOOP_BUFFER);
         if (!loop->buffer)
                 return -ENOMEM;
@@ -146,6 +157,8 @@ static void expire(struct loop *loop)
         while ((timer = timers_expired(&loop->timers)))
                 connection_expired(loop, (struct connection *)((char *)timer -
                                                                offsetof(struct connection, timer)));
+        if (loop->log.due && loop->timers.now >= loop->log.due)
+                log_flush(&loop->log);
         if (loop->accept_again && loop->timers.now >= loop->accept_again && !loop->stopping)
                 loop_accept_begin(loop);
 }
@@ -155,8 +168,9 @@ static int wait_for_events(struct loop *loop, struct epoll_event *events)
         const struct http_hooks *hooks = &loop->server->hooks;
         int timeout = timers_wait(&loop->timers), n;
 
-        if (loop->accept_again && (timeout < 0 || timeout > 100))
-                timeout = 100;
+        /* Two that are no connection's: the log, and accepting again. */
+        if ((loop->accept_again || loop->log.due) && (timeout < 0 || timeout > SHORT_WAIT))
+                timeout = SHORT_WAIT;
         if (hooks->wait_begin)
                 hooks->wait_begin(hooks->context);
         /* What is sent here before that is found by the wait. */
@@ -194,6 +208,7 @@ int loop_run(struct loop *loop)
                 expire(loop);
                 free_gone(loop);
         }
+        log_flush(&loop->log);
         pthread_mutex_unlock(&loop->lock);
         return r;
 }

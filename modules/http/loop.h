@@ -14,6 +14,7 @@
 #include "modules/http/address.h"
 #include "modules/http/answer.h"
 #include "modules/http/http.h"
+#include "modules/http/log.h"
 #include "modules/http/output.h"
 #include "modules/http/parser.h"
 #include "modules/http/timers.h"
@@ -82,7 +83,9 @@ struct loop {
         struct parser *spare; /* of a connection that has no use for it now */
         struct date date;
         struct answer answer;
+        struct log log;
         struct watched watched;
+        uint64_t latest;  /* ns that the last handler took */
         uint64_t typical; /* ns that a handler takes: a running mean */
         char *buffer;
         enum source stop, share;

@@ -89,7 +89,6 @@ static int on_headers_complete(llhttp_t *llhttp)
         uint64_t length = llhttp->flags & F_CONTENT_LENGTH ? llhttp->content_length : 0;
 
         parser->seen_head = true;
-        parser->keep_alive = llhttp_should_keep_alive(llhttp);
         /* Whoever wants another protocol is answered in this one. */
         llhttp->upgrade = 0;
         if (parser->seen_fields != head->field_count || parser->seen_values != head->field_count ||
@@ -220,6 +219,28 @@ static int reserve(struct parser *parser, size_t size)
         return 0;
 }
 
+/* White space behind a value, which is no part of it, llhttp would take for one in some: it goes to the front. */
+static void move_blanks(struct head *head)
+{
+        for (size_t i = 0; i < head->field_count; i++) {
+                struct clade_field *field = &head->fields[i];
+                char *value = (char *)field->value;
+                size_t blanks = 0;
+
+                while (value[field->value_length + blanks] != '\r')
+                        blanks++;
+                if (blanks == 0 || field->value_length == 0)
+                        continue;
+                memmove(value + blanks, value, field->value_length);
+                memset(value, ' ', blanks);
+                field->value += blanks;
+        }
+        if (head->host)
+                for (size_t i = 0; i < head->field_count; i++)
+                        if (text_is(head->fields[i].name, head->fields[i].name_length, "host"))
+                                head->host = (char *)head->fields[i].value;
+}
+
 /* Room for the path's copy must be there before pointers lead into the memory. */
 static void head_complete(struct parser *parser)
 {
@@ -232,6 +253,7 @@ static void head_complete(struct parser *parser)
         if (parser->refusal.status != 0)
                 return refuse(parser, 400, NULL);
         parser->state = PARSER_BODY;
+        move_blanks(head);
         second_reader(parser, parser->memory, size);
         if (parser->state == PARSER_REFUSED)
                 return;
@@ -270,11 +292,14 @@ static size_t feed_body(struct parser *parser, const char *data, size_t size)
         bool complete;
 
         if (head->chunked) {
+                bool extension = parser->chunk.where == CHUNK_EXTENSION;
+
                 size = chunk_scan(&parser->chunk, data, size, parser->body_max, &parser->refusal);
-                if (parser->refusal.status != 0) {
+                if (parser->refusal.status != 0)
                         refuse(parser, 400, NULL);
+                /* Extensions are for nobody, and llhttp does not know all of their forms. */
+                if (parser->refusal.status != 0 || extension)
                         return size;
-                }
                 complete = parser->chunk.where == CHUNK_COMPLETE;
                 expected = parser->chunk.total;
         } else {

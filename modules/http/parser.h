@@ -39,7 +39,6 @@ struct parser {
         char *memory; /* of the head, and its path behind it */
         size_t memory_size, memory_capacity;
         struct head head; /* from PARSER_BODY on */
-        bool keep_alive;  /* ... whether the client would go on */
 
         struct chunk chunk;
         struct body body; /* grows in PARSER_BODY */

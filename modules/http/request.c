@@ -76,9 +76,42 @@ static int call_handler(struct loop *loop, struct clade_request *request)
         r = server->hooks.handle(server->hooks.context, request);
         pthread_mutex_lock(&loop->lock);
         watch_end(&loop->watched);
-        loop->typical = (loop->typical * 7 + (now_ns() - before)) / 8;
+        loop->latest = now_ns() - before;
+        loop->typical = (loop->typical * 7 + loop->latest) / 8;
         worker->end(worker, ticket);
         return r;
+}
+
+static const char *find_field(const struct head *head, const char *name)
+{
+        for (size_t i = 0; i < head->field_count; i++)
+                if (text_is(head->fields[i].name, head->fields[i].name_length, name))
+                        return head->fields[i].value;
+        return NULL;
+}
+
+static void write_down(struct loop *loop, const struct connection *connection,
+                       const struct head *head)
+{
+        const struct answer *answer = &loop->answer;
+        struct log_entry entry = {
+                .remote = connection->remote,
+                .status = answer->status,
+                .bytes = answer->sent_body + answer->file_length,
+                .duration = loop->latest,
+        };
+
+        if (loop->log.format == LOG_OFF)
+                return;
+        if (head) {
+                entry.method = head->method;
+                entry.target = head->target;
+                entry.minor_version = head->minor_version;
+                entry.host = head->host;
+                entry.referer = find_field(head, "referer");
+                entry.user_agent = find_field(head, "user-agent");
+        }
+        log_request(&loop->log, &entry, loop->timers.now);
 }
 
 void request_handle(struct loop *loop, struct connection *connection)
@@ -113,15 +146,18 @@ void request_handle(struct loop *loop, struct connection *connection)
         };
         bool last = server_counts_out(loop->server);
 
+        /* At once: whoever came in the same moment is for another worker. */
+        if (last)
+                loop_accept_end(loop);
         answer_prepare(&loop->answer, connection->fd, &connection->output,
                        strcmp(head->method, "HEAD") == 0, head->minor_version,
-                       parser->keep_alive && !last && !loop->stopping);
+                       head->keep_alive && !last && !loop->stopping);
         answer_complete(&loop->answer, call_handler(loop, &request) != 0);
+        write_down(loop, connection, head);
 }
 
-void request_log_refusal(struct loop *loop, struct connection *connection, unsigned status)
+void request_refused(struct loop *loop, struct connection *connection)
 {
-        (void)loop;
-        (void)connection;
-        (void)status;
+        loop->latest = 0;
+        write_down(loop, connection, NULL);
 }

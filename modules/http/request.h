@@ -6,5 +6,5 @@
 /* Calls the handler for the request in connection->parser; the loop's answer is complete afterwards. */
 void request_handle(struct loop *loop, struct connection *connection);
 
-/* What no handler has seen is written down as well. */
-void request_log_refusal(struct loop *loop, struct connection *connection, unsigned status);
+/* What no handler has seen is written down as well, as far as it was understood. */
+void request_refused(struct loop *loop, struct connection *connection);
