@@ -125,6 +125,7 @@ static void begin_to_stop(struct loop *loop)
         share_leave(&loop->server->share);
         loop_accept_end(loop);
         epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->server->stop, NULL);
+        loop_hand_on(loop);
         for (connection = TAILQ_FIRST(&loop->connections); connection; connection = next) {
                 next = TAILQ_NEXT(connection, in_loop);
                 if (connection->state == CONNECTION_IDLE)

@@ -109,6 +109,10 @@ void loop_relieve(struct loop *loop, uint64_t count);
 /* From there, too: that handler's client is answered without it. */
 void loop_abandon(struct loop *loop, uint64_t count);
 
+/* Of a loop that stops. The kernel wakes one loop for each client that comes: those for whom it was this one are in nobody
+ * else's list of events, and are handed on. */
+void loop_hand_on(struct loop *loop);
+
 /* An idle connection of a loop that stops: others take it over, or it is closed. */
 void loop_let_go(struct loop *loop, struct connection *connection);
 

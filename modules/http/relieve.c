@@ -144,6 +144,13 @@ static void let_all_go(struct loop *loop)
         }
 }
 
+static bool has_heirs(const struct http_server *server)
+{
+        /* A worker that has served its number is replaced, and the next one finds the queue. */
+        return server->share.slots &&
+               (atomic_load(&server->leaving) || share_has_others(&server->share));
+}
+
 /* The loop's lock can only be had while the handler runs: the loop waits for events with it. */
 void loop_relieve(struct loop *loop, uint64_t count)
 {
@@ -153,8 +160,7 @@ void loop_relieve(struct loop *loop, uint64_t count)
                 return;
         if (is_running(loop, count) && !server_is_stopping(server))
                 relieve(loop);
-        else if (is_running(loop, count) &&
-                 (atomic_load(&server->leaving) || share_has_others(&server->share)))
+        else if (is_running(loop, count) && has_heirs(server))
                 let_all_go(loop);
         pthread_mutex_unlock(&loop->lock);
 }
@@ -168,15 +174,23 @@ void loop_abandon(struct loop *loop, uint64_t count)
         pthread_mutex_unlock(&loop->lock);
 }
 
-void loop_let_go(struct loop *loop, struct connection *connection)
+void loop_hand_on(struct loop *loop)
 {
         const struct http_server *server = loop->server;
 
-        /* A worker that has served its number is replaced, and the next one finds the queue. */
-        if ((atomic_load(&server->leaving) || share_has_others(&server->share)) &&
-            server->share.slots && pass_on(loop, connection))
+        if (!has_heirs(server))
                 return;
-        connection_linger(loop, connection);
+        for (size_t i = 0; i < server->worker->application->listener_count; i++)
+                while (redirect_accepted(loop, &loop->listeners[i]))
+                        ;
+        /* One message behind the others tells somebody of all of them. */
+        redirect_received(loop);
+}
+
+void loop_let_go(struct loop *loop, struct connection *connection)
+{
+        if (!has_heirs(loop->server) || !pass_on(loop, connection))
+                connection_linger(loop, connection);
 }
 
 void loop_receive(struct loop *loop)
