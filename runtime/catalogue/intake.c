@@ -173,6 +173,59 @@ static bool choices_valid(const char *choices)
                !strstr(choices, "||");
 }
 
+/* Whether they are keys of the configuration, each another one: the members that a target can have. */
+static bool members_valid(const char *choices)
+{
+        for (const char *word = choices; *word;) {
+                size_t length = strcspn(word, "|");
+                char member[DISCOVERY_TEXT_SIZE];
+
+                memcpy(member, word, length);
+                member[length] = '\0';
+                if (!text_is_key(member))
+                        return false;
+                word += length + (word[length] == '|');
+                for (const char *other = word; *other;) {
+                        size_t other_length = strcspn(other, "|");
+
+                        if (other_length == length && memcmp(other, member, length) == 0)
+                                return false;
+                        other += other_length + (other[other_length] == '|');
+                }
+        }
+        return true;
+}
+
+static int check_choices(const struct catalogue_module *module,
+                         const struct discovery_option *option, struct error *error)
+{
+        bool targets = option->type == CLADE_TARGETS;
+
+        if (!TERMINATED(option->choices) ||
+            (option->choices[0] &&
+             ((option->type != CLADE_STRING && !targets) || !choices_valid(option->choices))))
+                return error_say(error, EBADMSG,
+                                 "option %s has choices that cannot be used; expected \"a|b\", for "
+                                 "a CLADE_STRING or CLADE_TARGETS, at most 255 bytes",
+                                 option->name);
+        if (!targets)
+                return 0;
+        if (!option->choices[0] || !members_valid(option->choices))
+                return error_say(
+                        error, EBADMSG,
+                        "option %s is a CLADE_TARGETS without choices that name a target's "
+                        "members; expected \"a|b\": lower case letters, digits and "
+                        "underscores, none twice",
+                        option->name);
+        for (size_t i = 0; i < module->option_count; i++)
+                if (module->options[i].type == CLADE_TARGETS)
+                        return error_say(error, EBADMSG,
+                                         "option %s is a second CLADE_TARGETS beside %s; there may "
+                                         "be one",
+                                         option->name, module->options[i].name);
+        return 0;
+}
+
 static int check_option(const struct catalogue_module *module,
                         const struct discovery_option *option, struct error *error)
 {
@@ -197,25 +250,12 @@ static int check_option(const struct catalogue_module *module,
                                  "option %s allows no value: its minimum is above "
                                  "its maximum",
                                  option->name);
-        if (!TERMINATED(option->choices) || !TERMINATED(option->help) ||
-            !text_is_plain(option->help))
+        if (!TERMINATED(option->help) || !text_is_plain(option->help))
                 return error_say(error, EBADMSG,
                                  "option %s has texts that cannot be shown; "
                                  "expected at most 255 bytes of UTF-8, in one line",
                                  option->name);
-        if (option->choices[0] &&
-            ((option->type != CLADE_STRING && option->type != CLADE_TARGETS) ||
-             !choices_valid(option->choices)))
-                return error_say(error, EBADMSG,
-                                 "option %s has choices that cannot be used; expected \"a|b\", for "
-                                 "a CLADE_STRING or CLADE_TARGETS",
-                                 option->name);
-        if (option->type == CLADE_TARGETS && !option->choices[0])
-                return error_say(error, EBADMSG,
-                                 "option %s is a CLADE_TARGETS without choices, which name a "
-                                 "target's members",
-                                 option->name);
-        return 0;
+        return check_choices(module, option, error);
 }
 
 static int take_option(struct intake *intake, const void *packet, struct error *error)

@@ -33,14 +33,62 @@ static void require_diagnostic(const struct diagnostic *diagnostic, unsigned lin
         REQUIRE(diagnostic->column >= 1 && diagnostic->column <= size + 1);
 }
 
+static void require_value(const struct config_value *value)
+{
+        REQUIRE(value->name);
+        switch (value->type) {
+        case CLADE_STRING:
+        case CLADE_PATH:
+        case CLADE_TARGETS:
+                REQUIRE(value->string && !value->strings);
+                break;
+        case CLADE_STRINGS:
+        case CLADE_PATHS:
+                REQUIRE(value->strings && !value->string);
+                break;
+        case CLADE_INTEGER:
+        case CLADE_BOOLEAN:
+                REQUIRE(!value->string && !value->strings);
+        }
+        for (char **path = value->strings; value->type == CLADE_PATHS && *path; path++)
+                REQUIRE((*path)[0] == '/');
+        REQUIRE(value->type != CLADE_PATHS || value->strings[0]);
+}
+
+/* Whether the application has it, and has to have one: its name is between two slashes of a value's. */
+static bool leads_to_target(const struct config_application *application, const char *target)
+{
+        bool any = false;
+
+        for (size_t i = 0; i < application->value_count; i++) {
+                const struct config_value *value = &application->values[i];
+                const char *name = strchr(value->name, '/');
+                size_t length = target ? strlen(target) : 0;
+
+                if (value->type != CLADE_TARGETS)
+                        continue;
+                REQUIRE(name && strchr(name + 1, '/'));
+                any = true;
+                if (target && strncmp(name + 1, target, length) == 0 && name[1 + length] == '/')
+                        return true;
+        }
+        return !any && !target;
+}
+
 static void require_application(const struct config_application *application)
 {
         REQUIRE(application->name && application->type && application->module);
         REQUIRE(application->user && application->group && application->environment);
         REQUIRE(application->processes.max >= 1 &&
                 application->processes.max <= CONFIG_PROCESSES_MAX);
+        REQUIRE(application->processes.spare <= application->processes.max);
+        REQUIRE(application->processes.dynamic ||
+                application->processes.spare == application->processes.max);
+        REQUIRE(application->module->counts_requests ||
+                (!application->processes.dynamic && !application->limits.requests &&
+                 !application->limits.timeout));
         for (size_t i = 0; i < application->value_count; i++)
-                REQUIRE(application->values[i].name);
+                require_value(&application->values[i]);
         for (size_t i = 0; i < application->isolation.mount_count; i++)
                 REQUIRE(application->isolation.mounts[i].destination[0] == '/');
 }
@@ -52,6 +100,8 @@ static void require_config(const struct config *config)
         for (size_t i = 0; i < config->listener_count; i++) {
                 REQUIRE(config->listeners[i].application < config->application_count);
                 REQUIRE(config->listeners[i].socket_length > 0);
+                REQUIRE(leads_to_target(&config->applications[config->listeners[i].application],
+                                        config->listeners[i].target));
         }
 }
 

@@ -30,9 +30,12 @@ static void check_module(const struct catalogue_module *module)
         for (size_t i = 0; i < module->option_count; i++) {
                 const struct catalogue_option *option = &module->options[i];
 
-                require(text_is_key(option->name) && option->type <= CLADE_STRINGS);
+                require(text_is_key(option->name) && option->type <= CLADE_TARGETS);
                 require(!option->help || text_is_plain(option->help));
-                require(!option->choices || option->type == CLADE_STRING);
+                require(!option->choices || option->type == CLADE_STRING ||
+                        option->type == CLADE_TARGETS);
+                require(option->type != CLADE_TARGETS ||
+                        (option->choices && option->choices[0] != '|'));
         }
         require(module->mount_count <= DISCOVERY_MOUNTS_MAX);
         for (size_t i = 0; i < module->mount_count; i++)

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "runtime/protocol/launch.h"
@@ -74,6 +75,21 @@ static void check(const uint8_t *data, size_t size)
         codec_memory_finish(&memory);
 }
 
+/* Magic and version, as launch_write writes them. */
+static const char *good_header(void)
+{
+        static char header[LENGTH_AT];
+        static char name[] = "a";
+        const struct launch launch = {.application = name, .module = name};
+        cleanup_fd int fd = -1;
+
+        if (header[0])
+                return header;
+        fd = launch_write(&launch);
+        require(fd >= 0 && pread(fd, header, LENGTH_AT, 0) == LENGTH_AT);
+        return header;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         cleanup_free uint8_t *copy = NULL;
@@ -81,11 +97,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(data, size);
         if (size < HEADER)
                 return 0;
-        /* The same with a length that is right, or nothing behind the header would ever be reached. */
+        /* The same with a header that is right, or nothing behind it would ever be reached: also what is kept from
+         * before the version changed. */
         copy = malloc(size);
         if (!copy)
                 return 0;
         memcpy(copy, data, size);
+        memcpy(copy, good_header(), LENGTH_AT);
         memcpy(copy + LENGTH_AT, &(uint64_t){size - HEADER}, sizeof(uint64_t));
         check(copy, size);
         return 0;

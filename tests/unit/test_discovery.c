@@ -132,7 +132,7 @@ static const struct {
          "died of SIGABRT (Aborted) while the module was loaded and described itself; "
          "its last words: \"the flux capacitor is missing\""},
         {"absurd", true, "option \"Not ?[31mfine\" cannot be used"},
-        {"api", false, "it was built for module API 2, this clade has 1"},
+        {"api", false, "it was built for module API 3, this clade has 2"},
 #ifdef __SANITIZE_ADDRESS__
         {"crash", true, "exited with status 1 while the module was loaded"}, /* by ASan's handler */
 #else
@@ -226,7 +226,9 @@ Test(discovery, takes_in_all_that_a_module_says)
         cr_expect_str_eq(module->aliases[1], "entire");
         cr_expect_null(module->aliases[2]);
 
-        cr_assert_eq(module->option_count, 3);
+        cr_expect(module->counts_requests);
+
+        cr_assert_eq(module->option_count, 5);
         cr_expect_str_eq(module->options[0].name, "path");
         cr_expect_eq(module->options[0].type, CLADE_PATH);
         cr_expect(module->options[0].required);
@@ -236,6 +238,9 @@ Test(discovery, takes_in_all_that_a_module_says)
         cr_expect_eq(module->options[1].maximum, 64);
         cr_expect_not(module->options[1].required);
         cr_expect_str_eq(module->options[2].choices, "slow|fast");
+        cr_expect_eq(module->options[3].type, CLADE_PATHS);
+        cr_expect_eq(module->options[4].type, CLADE_TARGETS);
+        cr_expect_str_eq(module->options[4].choices, "entry|prefix");
 
         cr_assert_eq(module->mount_count, 3);
         cr_expect_str_eq(module->mounts[0].source, "/usr/lib");

@@ -227,17 +227,71 @@ Test(intake, checks_aliases_and_options)
         REFUSED(option, true, "option \"\"", bad.name[0] = '\0');
         REFUSED(option, true, "option \"aaaa", FULL(bad.name));
         REFUSED(option, true, "option isolation has the name of a key", SET(bad.name, "isolation"));
-        REFUSED(option, true, "has type 5 and required 1", bad.type = CLADE_STRINGS + 1);
+        REFUSED(option, true, "has type 7 and required 1", bad.type = CLADE_TARGETS + 1);
         REFUSED(option, true, "has type 0 and required 2", bad.required = 2);
         REFUSED(option, true, "allows no value", bad.type = CLADE_INTEGER; bad.minimum = 1);
         REFUSED(option, true, "texts that cannot be shown", SET(bad.help, "a\nb"));
         REFUSED(option, true, "texts that cannot be shown", FULL(bad.help));
-        REFUSED(option, true, "texts that cannot be shown", FULL(bad.choices));
+        REFUSED(option, true, "choices that cannot be used", FULL(bad.choices));
         REFUSED(option, true, "choices that cannot be used", SET(bad.choices, "a||b"));
         REFUSED(option, true, "choices that cannot be used", SET(bad.choices, "|"));
         REFUSED(option, true, "choices that cannot be used", SET(bad.choices, "a|"));
         REFUSED(option, true, "choices that cannot be used", SET(bad.choices, "\033|a"));
         REFUSED(option, true, "choices that cannot be used", bad.type = CLADE_PATH);
+        REFUSED(option, true, "choices that cannot be used", bad.type = CLADE_PATHS);
+}
+
+#define TARGETS(members)                                                                           \
+        bad.type = CLADE_TARGETS;                                                                  \
+        SET(bad.choices, members)
+
+Test(intake, checks_targets)
+{
+        static const char says[] = "a CLADE_TARGETS without choices that name a target's members";
+
+        REFUSED(option, true, says, TARGETS(""));
+        REFUSED(option, true, says, TARGETS("Module"));
+        REFUSED(option, true, says, TARGETS("module|a/b"));
+        REFUSED(option, true, says, TARGETS("module|a b|c"));
+        REFUSED(option, true, says, TARGETS("module|a|module"));
+        REFUSED(option, true, says, TARGETS("a|b|c|b"));
+        REFUSED(option, true, "choices that cannot be used", TARGETS("module|"));
+}
+
+Test(intake, takes_targets_once)
+{
+        struct discovery_option targets = option, more = option;
+        struct error error = ERROR_INIT;
+        struct intake intake;
+
+        begin(&intake);
+        targets.type = more.type = CLADE_TARGETS;
+        SET(targets.choices, "module|mod|module_2");
+        SET(more.name, "more");
+        cr_expect_eq(TAKE(&intake, targets, &error), 0, "%s", error.text);
+        cr_expect_str_eq(intake.module->options[0].choices, "module|mod|module_2");
+        cr_expect_eq(TAKE(&intake, more, &error), -EBADMSG);
+        cr_expect_str_eq(error.text,
+                         "option more is a second CLADE_TARGETS beside speed; there may be one");
+}
+
+Test(intake, takes_flags_that_are_known)
+{
+        struct discovery_module counting = module;
+        struct error error = ERROR_INIT;
+        struct intake intake;
+
+        counting.flags = CLADE_COUNTS_REQUESTS;
+        intake_init(&intake);
+        cr_assert_eq(TAKE(&intake, confined, &error), 0);
+        cr_assert_eq(TAKE(&intake, counting, &error), 0, "%s", error.text);
+        cr_expect(intake.module->counts_requests);
+        intake_finish(&intake);
+        begin(&intake);
+        cr_expect_not(intake.module->counts_requests);
+        intake_finish(&intake);
+        REFUSED(module, false, "flags 0x2, of which", bad.flags = 2);
+        REFUSED(module, false, "flags 0x80000001", bad.flags |= 0x80000001);
 }
 
 Test(intake, refuses_an_option_that_is_there_twice)

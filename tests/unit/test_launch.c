@@ -18,13 +18,15 @@ static size_t written(char **ret_image)
         static char application[] = "hello", module[] = "external", name[] = "executable";
         static char path[] = "/bin/true", address[] = "127.0.0.1:8080", target[] = "/tmp";
         static char option[] = "-v", empty[] = "", lang[] = "LANG=C.UTF-8", secret[] = "SECRET=x";
+        static char member[] = "targets/blog/module", blog[] = "blog";
         static char *strings[] = {option, empty, NULL};
         static char *environment[] = {lang, secret, NULL};
         static struct launch_value values[] = {
-                {name, 1, path, -5, NULL},
-                {name, 4, NULL, 0, strings},
+                {name, CLADE_PATH, path, -5, NULL},
+                {name, CLADE_PATHS, NULL, 0, strings},
+                {member, CLADE_TARGETS, empty, 0, NULL},
         };
-        static struct launch_listener listeners[] = {{address}, {address}};
+        static struct launch_listener listeners[] = {{address, blog}, {address, NULL}};
         static struct plan_entry entries[] = {{.kind = PLAN_TMPFS, .target = target}};
         static const struct launch launch = {
                 .application = application,
@@ -35,6 +37,8 @@ static size_t written(char **ret_image)
                 .listener_count = ARRAY_SIZE(listeners),
                 .environment = environment,
                 .slot_count = 8,
+                .limits = {.requests = UINT64_MAX - 1, .timeout = UINT32_MAX - 1},
+                .http = {1, 2, 3, 4, UINT64_C(5) << 32},
                 .plan = {.entries = entries, .entry_count = 1, .root = true},
         };
         struct launch copy = launch;
@@ -42,7 +46,7 @@ static size_t written(char **ret_image)
         char *no_strings[] = {NULL};
         size_t size = 0;
 
-        values[0].strings = no_strings;
+        values[0].strings = values[2].strings = no_strings;
         fd = launch_write(&copy);
         cr_assert_geq(fd, 0, "%d", fd);
         cr_assert_eq(fd_read_file(fd, 1 << 20, ret_image, &size), 0);
@@ -72,7 +76,7 @@ Test(launch, comes_back_as_it_was)
         cr_assert_eq(launch_read(fd, &launch, &memory, &error), 0, "%s", error.text);
         cr_expect_str_eq(launch.application, "hello");
         cr_expect_str_eq(launch.module, "external");
-        cr_assert_eq(launch.value_count, 2);
+        cr_assert_eq(launch.value_count, 3);
         cr_expect_str_eq(launch.values[0].name, "executable");
         cr_expect_str_eq(launch.values[0].string, "/bin/true");
         cr_expect_eq(launch.values[0].integer, -5);
@@ -82,11 +86,23 @@ Test(launch, comes_back_as_it_was)
         cr_expect_str_eq(launch.values[1].strings[1], "");
         cr_expect_null(launch.values[1].strings[2]);
         cr_assert_eq(launch.listener_count, 2);
+        cr_expect_str_eq(launch.values[2].name, "targets/blog/module");
+        cr_expect_eq(launch.values[2].type, CLADE_TARGETS);
+        cr_expect_str_eq(launch.values[2].string, "");
+        cr_expect_str_eq(launch.listeners[0].target, "blog");
+        cr_expect_null(launch.listeners[1].target);
         cr_expect_str_eq(launch.listeners[1].address, "127.0.0.1:8080");
         cr_expect_str_eq(launch.environment[1], "SECRET=x");
         cr_expect_null(launch.environment[2]);
         cr_expect_null(launch.working_directory);
         cr_expect_eq(launch.slot_count, 8);
+        cr_expect_eq(launch.limits.requests, UINT64_MAX - 1);
+        cr_expect_eq(launch.limits.timeout, UINT32_MAX - 1);
+        cr_expect_eq(launch.http.header_read_timeout, 1);
+        cr_expect_eq(launch.http.body_read_timeout, 2);
+        cr_expect_eq(launch.http.send_timeout, 3);
+        cr_expect_eq(launch.http.idle_timeout, 4);
+        cr_expect_eq(launch.http.max_body_size, UINT64_C(5) << 32);
         cr_assert_eq(launch.plan.entry_count, 1);
         cr_expect_str_eq(launch.plan.entries[0].target, "/tmp");
         codec_memory_finish(&memory);
@@ -161,7 +177,7 @@ Test(launch, headers_that_are_not_ours)
                 const char *text;
         } cases[] = {
                 {0, 0x464c457f, "this is no launch"},
-                {4, 2, "launch of version 2, where this binary wants 1"},
+                {4, 3, "launch of version 3, where this binary wants 2"},
                 {8, 1, "bytes claims 1"},
                 {12, 1, "bytes claims"},
         };

@@ -14,6 +14,8 @@ static const struct clade_option options[] = {
         {.name = "path", .type = CLADE_PATH, .required = 1, .help = "where the naïve thing is"},
         {.name = "threads", .type = CLADE_INTEGER, .minimum = -1, .maximum = 64},
         {.name = "mode", .type = CLADE_STRING, .choices = "slow|fast"},
+        {.name = "libraries", .type = CLADE_PATHS},
+        {.name = "targets", .type = CLADE_TARGETS, .choices = "entry|prefix"},
         {0},
 };
 
@@ -32,6 +34,8 @@ static int describe(struct clade_description *description)
 }
 
 const struct clade_module clade_module = {
-        CLADE_MODULE_HEADER, .type = "whole",      .aliases = aliases, .options = options,
-        .mounts = mounts,    .describe = describe, .start = start,
+        CLADE_MODULE_HEADER,  .flags = CLADE_COUNTS_REQUESTS,
+        .type = "whole",      .aliases = aliases,
+        .options = options,   .mounts = mounts,
+        .describe = describe, .start = start,
 };
