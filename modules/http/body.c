@@ -9,9 +9,9 @@
 
 #define KEPT_MAX (8 * 1024)
 
-void body_init(struct body *body, bool prefer_disk)
+void body_init(struct body *body)
 {
-        *body = (struct body){.spill = -1, .prefer_disk = prefer_disk};
+        *body = (struct body){.spill = -1};
 }
 
 void body_finish(struct body *body)
@@ -49,7 +49,7 @@ static int spill(struct body *body)
 {
         int r;
 
-        body->spill = spill_open(body->prefer_disk);
+        body->spill = spill_open();
         if (body->spill < 0) {
                 r = body->spill;
                 body->spill = -1;

@@ -14,10 +14,9 @@ struct body {
         uint64_t size;
         uint64_t position; /* of the next read */
         int spill;         /* -1: all of it is in memory */
-        bool prefer_disk;
 };
 
-void body_init(struct body *body, bool prefer_disk);
+void body_init(struct body *body);
 void body_finish(struct body *body);
 
 /* Empties it. Memory of ordinary size is kept for the next one. */

@@ -89,8 +89,7 @@ static int take_parser(struct loop *loop, struct connection *connection)
         connection->parser = TAKE_PTR(loop->spare);
         if (connection->parser)
                 return 0;
-        connection->parser = parser_create(loop->server->worker->application->http.max_body_size,
-                                           loop->server->prefer_disk);
+        connection->parser = parser_create(loop->server->worker->application->http.max_body_size);
         return connection->parser ? 0 : -ENOMEM;
 }
 

@@ -66,7 +66,6 @@ int loop_init(struct loop *loop, struct http_server *server, unsigned number)
                 .epoll = -1,
                 .stop = SOURCE_STOP,
                 .share = SOURCE_SHARE,
-                .room.prefer_disk = server->prefer_disk,
                 .connection_max = connections_max(server),
         };
         pthread_mutex_init(&loop->lock, NULL);

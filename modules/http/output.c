@@ -87,7 +87,7 @@ static int add_spill(struct output *output, const void *data, size_t size)
         int r;
 
         if (output->spill < 0) {
-                r = spill_open(output->room->prefer_disk);
+                r = spill_open();
                 if (r < 0)
                         return r;
                 output->spill = r;

@@ -149,7 +149,7 @@ struct both {
         llhttp_t llhttp;
 };
 
-struct parser *parser_create(uint64_t body_max, bool prefer_disk)
+struct parser *parser_create(uint64_t body_max)
 {
         struct both *both = malloc(sizeof(*both));
         struct parser *parser;
@@ -161,7 +161,7 @@ struct parser *parser_create(uint64_t body_max, bool prefer_disk)
         parser->memory = NULL;
         parser->memory_capacity = 0;
         parser->body_max = body_max;
-        body_init(&parser->body, prefer_disk);
+        body_init(&parser->body);
         llhttp_init(parser->llhttp, HTTP_REQUEST, &settings);
         parser->llhttp->data = parser;
         parser_reset(parser);

@@ -50,8 +50,8 @@ struct parser {
         int body_error; /* what body_append said */
 };
 
-/* A body may have `body_max` bytes; one that spills prefers a disk, or not (spill.h). NULL: there is no memory. */
-struct parser *parser_create(uint64_t body_max, bool prefer_disk);
+/* A body may have `body_max` bytes. NULL: there is no memory. */
+struct parser *parser_create(uint64_t body_max);
 struct parser *parser_destroy(struct parser *parser);
 
 /* For the next request, in the memory that it has. */

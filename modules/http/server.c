@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "modules/http/spill.h"
 
 /* What a signal handler can reach. */
 static volatile sig_atomic_t stop_fd = -1;
@@ -63,7 +62,6 @@ static int server_init(struct http_server *server)
         server->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (server->stop < 0)
                 return -errno;
-        server->prefer_disk = spill_prefers_disk();
         server->share = prepared;
         share_take(&server->share, server->worker);
         server->loops = calloc(server->loop_count, sizeof(*server->loops));

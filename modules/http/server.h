@@ -19,7 +19,6 @@ struct http_server {
         int stop;            /* an eventfd that stays readable once the server is to stop */
         atomic_bool leaving; /* limits.requests has been reached */
         _Atomic uint64_t begun;
-        bool prefer_disk; /* spill.h */
         struct share share;
         struct watch watch;
 };

@@ -3,18 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #define DIRECTORY "/tmp"
 
-bool spill_prefers_disk(void)
+static bool is_on_disk(void)
 {
         struct statfs buffer;
 
         return statfs(DIRECTORY, &buffer) == 0 && buffer.f_type != TMPFS_MAGIC &&
-               buffer.f_type != RAMFS_MAGIC && access(DIRECTORY, W_OK) == 0;
+               buffer.f_type != RAMFS_MAGIC;
 }
 
 static int open_file(void)
@@ -24,16 +25,17 @@ static int open_file(void)
         return fd < 0 ? -errno : fd;
 }
 
-int spill_open(bool prefer_disk)
+int spill_open(void)
 {
-        int fd = prefer_disk ? open_file() : -ENOENT;
+        bool disk = is_on_disk();
+        int fd = disk ? open_file() : -ENOENT;
 
-        if (fd < 0) {
-                fd = memfd_create("spilled", MFD_CLOEXEC);
-                if (fd < 0)
-                        fd = -errno;
-        }
-        return fd < 0 && !prefer_disk ? open_file() : fd;
+        if (fd >= 0)
+                return fd;
+        fd = memfd_create("spilled", MFD_CLOEXEC);
+        if (fd >= 0)
+                return fd;
+        return disk ? -errno : open_file();
 }
 
 int spill_write(int fd, const void *data, size_t size, uint64_t offset)

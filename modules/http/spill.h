@@ -6,15 +6,11 @@
  * is used after all. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether /tmp is on a disk; asked once. */
-bool spill_prefers_disk(void);
-
 /* A descriptor of an empty file that nobody else has, close-on-exec; or a negative errno. */
-int spill_open(bool prefer_disk);
+int spill_open(void);
 
 /* All of it, at that offset. 0 or a negative errno; a limit on file sizes is -EFBIG and no signal. */
 int spill_write(int fd, const void *data, size_t size, uint64_t offset);
