@@ -34,6 +34,8 @@ int scoreboard_take(int memfd, int kick, uint32_t slot, uint64_t serial, uint32_
                 .serial = serial,
                 .state = SCOREBOARD_STARTING,
                 .capacity = capacity,
+                /* the supervisor's, who has written it before it had us cloned */
+                .watched = own.slot->watched,
         };
         return 0;
 }
