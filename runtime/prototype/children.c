@@ -85,7 +85,7 @@ void children_clone(struct prototype *prototype, uint32_t slot, uint64_t serial)
 {
         struct child child = {.serial = serial, .handshake = -1, .notify = -1};
         pid_t parent = getpid();
-        int handshake[2];
+        int handshake[2], code;
 
         if (slot >= prototype->launch.slot_count || prototype->children[slot].pid ||
             prototype->stopping) {
@@ -107,12 +107,17 @@ void children_clone(struct prototype *prototype, uint32_t slot, uint64_t serial)
                 }
         }
         fflush(NULL); /* or both would write what is buffered */
+        if (prototype->module->before_clone)
+                prototype->module->before_clone(&prototype->application);
         child.pid = fork();
         if (child.pid == 0)
                 become_worker(prototype, slot, &child, handshake[1], parent);
+        code = errno;
+        if (prototype->module->clone_done)
+                prototype->module->clone_done(&prototype->application);
         fd_close(handshake[1]);
         if (child.pid < 0) {
-                report_clone_failed(serial, slot, errno);
+                report_clone_failed(serial, slot, code);
                 notify_destroy(&child);
                 fd_close(handshake[0]);
                 return;

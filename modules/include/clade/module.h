@@ -24,6 +24,8 @@
  *   preload      in the prototype, after the last lock: load the application. Whatever runs here is
  *                the tenant's code as far as clade is concerned. All workers share what it leaves in
  *                memory. No thread may be alive when it returns.
+ *   before_clone, clone_done
+ *                in the prototype, around each clone: what locks must be held, what must be flushed.
  *   after_clone  in each worker, before any more of the application's code: reseed random state, drop
  *                what must not be shared.
  *   start        in each worker: serve until SIGTERM, then return an exit status (0..255), or exec.
@@ -206,6 +208,8 @@ struct clade_module {
         int (*describe)(struct clade_description *description);
         int (*setup)(struct clade_application *application);
         int (*preload)(struct clade_application *application);
+        void (*before_clone)(struct clade_application *application);
+        void (*clone_done)(struct clade_application *application);
         int (*after_clone)(struct clade_worker *worker);
         /* The exit status; or, when it never got to serve, a negative errno after `fail`. */
         int (*start)(struct clade_worker *worker);
