@@ -46,7 +46,8 @@ int config_parse(const char *file, const char *text, size_t size, const struct c
                 return r;
         store_string(&reader, &config->file, file);
         settings_defaults(&reader, &config->settings);
-        read_object(&reader, &node, &config_schema, config);
+        if (read_object(&reader, &node, &config_schema, config))
+                check_starts(&reader, &node);
         r = reader_finish(&reader, file, text, size, diagnostics);
         json_decref(node.json);
         if (r < 0)

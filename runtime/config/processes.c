@@ -118,3 +118,49 @@ void check_processes(struct reader *reader, const struct node *node,
         if (timeout.json)
                 refuse(reader, &timeout, module->type, "how long one takes", "remove \"timeout\"");
 }
+
+/* A listener with a fault may have been meant for anybody. */
+static bool listeners_are_good(const struct reader *reader)
+{
+        static const char start[] = "/listeners";
+
+        for (size_t i = 0; i < reader->fault_count; i++)
+                if (strncmp(reader->faults[i].pointer, start, sizeof(start) - 1) == 0)
+                        return false;
+        return reader->left_out == 0;
+}
+
+static bool has_listener(const struct config *config, size_t application)
+{
+        for (size_t i = 0; i < config->listener_count; i++)
+                if (config->listeners[i].application == application)
+                        return true;
+        return false;
+}
+
+void check_starts(struct reader *reader, const struct node *node)
+{
+        const struct config *config = reader->config;
+        const struct node applications =
+                NODE_MEMBER(node, "applications", json_object_get(node->json, "applications"));
+
+        if (reader->error || !listeners_are_good(reader))
+                return;
+        for (size_t i = 0; i < config->application_count; i++) {
+                const struct config_application *application = &config->applications[i];
+                const struct node own =
+                        NODE_MEMBER(&applications, application->name,
+                                    json_object_get(applications.json, application->name));
+                const struct node processes =
+                        NODE_MEMBER(&own, "processes", json_object_get(own.json, "processes"));
+                const struct node spare =
+                        NODE_MEMBER(&processes, "spare", json_object_get(processes.json, "spare"));
+
+                if (application->processes.spare > 0 || !spare.json || has_listener(config, i))
+                        continue;
+                fault_value(reader, &spare,
+                            "without a spare process one is started when a client connects, and no "
+                            "listener passes to this application: expected a listener, or at least "
+                            "1");
+        }
+}

@@ -37,6 +37,9 @@ void read_processes(struct reader *reader, const struct node *node, void *member
 /* Afterwards: what only works where the module counts requests. `node` is the application. */
 void check_processes(struct reader *reader, const struct node *node,
                      const struct config_application *application);
+/* Once the listeners are known, too: whether there is anything that an application could start on. `node` is
+ * the whole file. */
+void check_starts(struct reader *reader, const struct node *node);
 
 /* member: struct config_limits. (A header of its own would have the C library's name.) */
 void read_limits(struct reader *reader, const struct node *node, void *member, const void *rule);
