@@ -58,7 +58,8 @@ static uint64_t idle_for(const struct worker *worker, uint64_t now)
 static struct scaling_view view_of(const struct application *application, uint64_t now)
 {
         const struct config_processes *processes = &application->config->processes;
-        struct scaling_view view = {.max = processes->max, .spare = processes->spare, .busy = true};
+        struct scaling_view view = {.max = processes->max, .spare = processes->spare};
+        uint32_t ready = 0, full = 0;
 
         for (uint32_t i = 0; i < processes->max; i++) {
                 const struct worker *worker = &application->workers[i];
@@ -72,13 +73,14 @@ static struct scaling_view view_of(const struct application *application, uint64
                         worker->state == WORKER_REQUESTED || worker->state == WORKER_STARTING;
                 if (worker->state != WORKER_READY || worker->load.leaving)
                         continue;
-                if (worker->load.active < worker->load.capacity || worker->load.capacity == 0)
-                        view.busy = false;
+                ready++;
+                full += worker->load.active >= worker->load.capacity && worker->load.capacity > 0;
                 if (is_idle(worker)) {
                         view.idle++;
                         view.overdue += idle_for(worker, now) >= processes->idle_timeout * SECOND;
                 }
         }
+        view.busy = ready > 0 && full == ready;
         return view;
 }
 
