@@ -16,7 +16,6 @@
 /* What all outputs of a loop hold. */
 struct output_room {
         _Atomic uint64_t held; /* bytes; the watching thread closes connections as well */
-        bool prefer_disk;      /* spill.h */
 };
 
 struct output {
