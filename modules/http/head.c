@@ -492,15 +492,16 @@ void head_terminate(struct head *head, char *room)
 {
         size_t length;
         char *authority = absolute_form(head, &length);
-        char *path = authority ? authority + length : head->target;
-        size_t path_length = (size_t)(head->target + head->target_length - path);
+        const char *path = authority ? authority + length : head->target;
+        size_t path_length = (size_t)(head->target + head->target_length - path), at = 0;
         char *question;
 
         /* "http://host" and "http://host?query" have no path: it is "/" then. */
         if (path_length == 0 || *path == '?')
-                *room = '/';
-        memcpy(room + (path_length == 0 || *path == '?'), path, path_length);
-        path_length += path_length == 0 || *path == '?';
+                room[at++] = '/';
+        while (path_length-- > 0)
+                room[at++] = *path++;
+        path_length = at;
         room[path_length] = '\0';
         question = memchr(room, '?', path_length);
         head->path = room;

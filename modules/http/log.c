@@ -33,7 +33,7 @@ static void add_escaped(struct line *line, const char *text, size_t most, enum l
 {
         size_t i;
 
-        for (i = 0; text[i] && i < most; i++) {
+        for (i = 0; i < most && text[i]; i++) {
                 unsigned char byte = (unsigned char)text[i];
                 char piece[8];
 
