@@ -238,14 +238,14 @@ bool head_host_is_valid(const char *host, size_t length)
         return at == end || (*at == ':' && port_is_valid(at + 1, (size_t)(end - at) - 1));
 }
 
-/* The authority of "http://AUTHORITY/path". NULL: it is no such target. */
-static char *absolute_form(const struct head *head, size_t *ret_length)
+/* Where in the target the authority of "http://AUTHORITY/path" begins. 0: it is no such target. */
+static size_t absolute_form(const struct head *head, size_t *ret_length)
 {
         static const char *const schemes[] = {"http://", "https://"};
 
         for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
                 size_t scheme = strlen(schemes[i]), length = 0;
-                char *authority = head->target + scheme;
+                const char *authority = head->target + scheme;
 
                 if (head->target_length < scheme || !text_is(head->target, scheme, schemes[i]))
                         continue;
@@ -253,9 +253,9 @@ static char *absolute_form(const struct head *head, size_t *ret_length)
                        authority[length] != '?')
                         length++;
                 *ret_length = length;
-                return authority;
+                return scheme;
         }
-        return NULL;
+        return 0;
 }
 
 static bool same_text(const char *a, size_t a_length, const char *b, size_t b_length)
@@ -272,8 +272,7 @@ static bool same_text(const char *a, size_t a_length, const char *b, size_t b_le
 static void check_target(const struct head *head, const struct clade_field *host,
                          struct refusal *refusal)
 {
-        size_t length;
-        const char *authority;
+        size_t length, authority;
 
         if (text_is(head->method, head->method_length, "connect"))
                 return refuse(refusal, 501, "CONNECT: this is no proxy");
@@ -287,9 +286,9 @@ static void check_target(const struct head *head, const struct clade_field *host
         authority = absolute_form(head, &length);
         if (!authority)
                 return refuse(refusal, 400, "a target that is neither a path nor an http URI");
-        if (!head_host_is_valid(authority, length))
+        if (!head_host_is_valid(head->target + authority, length))
                 return refuse(refusal, 400, "the target names no valid host");
-        if (host && !same_text(authority, length, host->value, host->value_length))
+        if (host && !same_text(head->target + authority, length, host->value, host->value_length))
                 refuse(refusal, 400, "the target names another host than Host");
 }
 
@@ -490,9 +489,8 @@ void head_parse(char *data, size_t size, struct head *ret_head, struct refusal *
 
 void head_terminate(struct head *head, char *room)
 {
-        size_t length;
-        char *authority = absolute_form(head, &length);
-        const char *path = authority ? authority + length : head->target;
+        size_t length = 0, authority = absolute_form(head, &length);
+        const char *path = head->target + authority + length;
         size_t path_length = (size_t)(head->target + head->target_length - path), at = 0;
         char *question;
 
