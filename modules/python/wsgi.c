@@ -7,33 +7,25 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whatever happened, an iterable that can be closed is closed, once; the pending exception stays. */
-static int close_result(struct wsgi *wsgi, PyObject *result)
+/* Whatever happened, an iterable that can be closed is closed, once; the pending exception stays. What goes wrong
+ * then is told, and changes nothing for the client, who has had its answer. */
+static void close_result(struct wsgi *wsgi, PyObject *result)
 {
         PyObject *type, *value, *traceback, *close, *done = NULL;
-        int r = 0;
 
         if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
-                return 0;
+                return;
         PyErr_Fetch(&type, &value, &traceback);
         close = PyObject_GetAttr(result, wsgi->close);
-        if (close) {
+        if (close)
                 done = PyObject_CallNoArgs(close);
-                r = done ? 0 : -1;
-                Py_XDECREF(done);
-                Py_DECREF(close);
-        } else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        else if (PyErr_ExceptionMatches(PyExc_AttributeError))
                 PyErr_Clear();
-        } else {
-                r = -1;
-        }
-        if (r < 0 && type) { /* two at once: the first one is what matters, the other is told */
-                python_report(wsgi->python, "close() of the answer");
-                r = 0;
-        }
-        if (type)
-                PyErr_Restore(type, value, traceback);
-        return r;
+        if (PyErr_Occurred())
+                python_report(wsgi->python, "close() of an answer");
+        Py_XDECREF(done);
+        Py_XDECREF(close);
+        PyErr_Restore(type, value, traceback);
 }
 
 /* All of it is there: nothing needs to be sent before its end. */
@@ -132,8 +124,7 @@ static int call(struct wsgi *wsgi, PyObject *callable, PyObject *environ, PyObje
                 return -1;
         }
         r = send_result(reply, result);
-        if (close_result(wsgi, result) < 0)
-                r = -1;
+        close_result(wsgi, result);
         Py_DECREF(result);
         return r;
 }
