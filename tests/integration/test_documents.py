@@ -3,7 +3,7 @@
 import json
 import os
 import re
-import shutil
+import socket
 import subprocess
 import textwrap
 
@@ -11,6 +11,7 @@ import pytest
 
 import clade
 
+MODULES = (clade.SOURCE / "docs" / "modules.md").read_text(encoding="utf-8")
 README = (clade.SOURCE / "README.md").read_text(encoding="utf-8")
 WRITER = """
 import http.server, socket
@@ -36,8 +37,8 @@ def outside(place, configuration, application):
 
 
 def test_your_own_in_five_minutes(place, refuse):
-    if not shutil.which("gunicorn"):
-        refuse("gunicorn is not installed: ./dev deps")
+    if not (clade.BUILD / "modules" / "python" / "python.clade.so").exists():
+        refuse("no python module in this build: ./dev deps")
     port = clade.free_port()
     found = {name: textwrap.dedent(text) for name, text in
              re.findall(r"cat > /srv/hello/(\S+) <<'END'\n(.*?)^    END$", README, re.S | re.M)}
@@ -61,6 +62,19 @@ def test_the_misspelt_key(place):
     check = place.command("check", path)
     shown = re.search(r"^    /srv/hello/clade.json(:.*proceses.*)$", README, re.M)[1]
     assert (check.returncode, check.stderr.strip()) == (1, path + shown)
+
+
+def test_gunicorn_as_any_program(place, refuse):
+    if not os.access("/usr/bin/gunicorn", os.X_OK):
+        refuse("gunicorn is not installed: ./dev deps")
+    port = clade.free_port()
+    found = re.search(r"cat > /srv/hello/hello.py <<'END'\n(.*?)^    END$", README, re.S | re.M)[1]
+    place.write("hello.py", textwrap.dedent(found))
+    text = re.search(r"^```json\n(\"hello\": .*?)^```$", README, re.S | re.M)[1]
+    applications = json.loads("{" + text.replace("/srv/hello", str(place.path / "files")) + "}")
+    assert applications["hello"]["executable"] == "/usr/bin/gunicorn"
+    place.run(applications, {f"127.0.0.1:{port}": "hello"}).wait_ready("hello")
+    assert clade.get(port) == "Hello from a sandbox\n"
 
 
 @pytest.mark.users("root", "user")
@@ -121,6 +135,60 @@ def test_what_cannot_be_read_names_the_id_that_cannot(place):
     failed = server.wait_event("application-failed", "a", step="entries", errno="EACCES")
     assert f"uid {owner} " in failed["message"]
     assert f"setfacl -R -m u:{owner}:rX {private}" in failed["remedy"]
+
+
+def compile_block(place, said, name):
+    """The one block of C in docs/modules.md that has these words, as the document has it compiled."""
+    blocks = [block for block in re.findall(r"^```c\n(.*?)^```$", MODULES, re.S | re.M) if said in block]
+    assert len(blocks) == 1
+    source, built = place.write(name + ".c", blocks[0]), str(place.path / "files" / name)
+    command = ["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-I", clade.SOURCE / "modules" / "include",
+               "-o", built, source]
+    subprocess.run(command, check=True, timeout=60)
+    os.chmod(built, 0o755)
+    return built
+
+
+def tell(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"hello\n")
+        return connection.recv(100)
+
+
+@pytest.mark.users("root", "user")
+def test_a_module_that_counts_requests(place):
+    module = compile_block(place, '.type = "tell"', "tell.clade.so")
+    shown = re.search(r"^cat > counted.json <<'END'\n(.*?)^END$", MODULES, re.S | re.M)[1]
+    port = clade.free_port()
+    assert "127.0.0.1:8090" in shown
+    configuration = json.loads(shown.replace("127.0.0.1:8090", f"127.0.0.1:{port}"))
+    configuration["settings"] = {"state_directory": str(place.path / "state" / "ids")} if place.root else {}
+    server = place.start(place.write("counted.json", json.dumps(configuration)), ["--modules", module])
+    server.wait_event("application-ready", "told")
+    assert not server.find("worker-started")
+    # One worker for three requests, and another one for the fourth.
+    assert [tell(port) for _ in range(3)] == [b"told\n"] * 3
+    server.wait_event("worker-exited", "told", code=0)
+    assert len(server.find("worker-started")) == 1
+    assert tell(port) == b"told\n"
+    clade.wait_until(lambda: len(server.find("worker-started")) == 2, 5, "a second worker")
+    assert not server.find("worker-backoff")
+    # One that says nothing is cut off, and another one is told meanwhile.
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as silent:
+        assert tell(port) == b"told\n"
+        assert silent.recv(1) == b""
+    server.wait_event("worker-hung", "told", timeout=2)
+    assert tell(port) == b"told\n"
+    assert server.stop() == 0
+
+
+def test_a_library_that_answers_http(place):
+    library = compile_block(place, "int clade_handle(", "answer.so")
+    port = clade.free_port()
+    server = place.run({"answer": {"type": "native", "library": library}}, {f"127.0.0.1:{port}": "answer"})
+    server.wait_ready("answer")
+    assert clade.get(port, "/hello") == f"GET from 127.0.0.1:{port}\n"
+    server.stop()
 
 
 @pytest.mark.parametrize("arguments", [["build", "foo"], ["build", "--sanitise"], ["lint", "x"],
