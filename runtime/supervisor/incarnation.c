@@ -20,9 +20,11 @@
 #include "runtime/protocol/steps.h"
 #include "runtime/supervisor/application.h"
 
-/* How often the scoreboard is looked at: at once, and then 200 times a second at most. */
+/* How often the scoreboard is looked at: at once, and then 200 times a second at most; less often where there are many
+ * pages, as who kicks may be hostile, and looking costs us a system call for each. */
 #define KICK_INTERVAL_US 20000
 #define KICK_BURST       4
+#define KICK_PAGES       128
 
 /* What goes down, by the supervisor's numbers; the places are those of descriptors.h. */
 struct handover {
@@ -258,8 +260,10 @@ static int watch(struct application *application, struct error *error)
                                     EPOLLIN | EPOLLET, kick_dispatch, application);
         /* A kick costs a look at every slot. */
         if (r >= 0)
-                r = sd_event_source_set_ratelimit(application->kick_source, KICK_INTERVAL_US,
-                                                  KICK_BURST);
+                r = sd_event_source_set_ratelimit(
+                        application->kick_source,
+                        KICK_INTERVAL_US * (1 + application->config->processes.max / KICK_PAGES),
+                        KICK_BURST);
         return r < 0 ? error_set(error, -r, "watching the prototype") : 0;
 }
 

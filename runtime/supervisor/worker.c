@@ -159,7 +159,7 @@ static void judge_start(struct worker *worker)
 static bool recycled(struct worker *worker)
 {
         return worker->application->config->limits.requests > 0 && worker->load.leaving &&
-               worker->signal == 0 && worker->code == 0;
+               worker->load.requests > 0 && worker->signal == 0 && worker->code == 0;
 }
 
 /* How long the slot has to stay empty, in µs. What ends early is not made anew at once; but a worker that has served,
