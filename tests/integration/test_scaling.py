@@ -45,9 +45,10 @@ def test_nothing_runs_until_somebody_comes(place):
     server, port = run(place, {"max": 4, "spare": 0, "idle_timeout": 1})
     assert not alive(server) and not server.find("worker-started")
     assert ask(port)[2] == 1
-    assert len(alive(server)) == 1
+    # A second one only where the machine is so busy that the first one seemed to be.
+    assert 1 <= len(alive(server)) <= 2
     # ... and nothing some time after; and once more from the beginning.
-    clade.wait_until(lambda: not alive(server), 5, "the idle worker has gone")
+    clade.wait_until(lambda: not alive(server), 10, "the idle worker has gone")
     assert server.find("worker-idle", "app")
     assert not server.find("worker-backoff")
     assert ask(port)[2] == 1
