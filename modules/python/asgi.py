@@ -10,6 +10,7 @@ import socket
 import sys
 
 SERVERS = ("uvicorn", "hypercorn")
+LINGER = 0.1  # s
 
 
 def choose(wanted):
@@ -39,8 +40,10 @@ class Turns:
         self.clade = clade
         self.limit, self.timeout = limits
         self.begun = 0
+        self.busy = 0
         self.active = {}  # ticket: when it is overdue, by the loop's clock
-        self.stop = None  # called when this worker has had its share
+        self.fds = []  # the listeners
+        self.stop = None  # called when this worker has had its share, and done it
 
     def wrap(self, application):
         async def entered(scope, receive, send):
@@ -50,9 +53,12 @@ class Turns:
             loop = asyncio.get_running_loop()
             ticket = self.clade.begin()
             self.begun += 1
+            self.busy += 1
             if self.limit and self.begun == self.limit:
                 self.clade.leave()
-                loop.call_soon(self.stop)
+                # The next connection is another worker's.
+                for fd in self.fds:
+                    loop.remove_reader(fd)
             alarm = None
             if self.timeout:
                 self.active[ticket] = loop.time() + self.timeout
@@ -66,7 +72,15 @@ class Turns:
                     self.active.pop(ticket, None)
                     self.watch(loop)
                 self.clade.end(ticket)
+                self.busy -= 1
+                if self.limit and self.begun >= self.limit and not self.busy:
+                    # What was accepted at the same time has a moment to say what it wants.
+                    loop.call_later(LINGER, self.leave)
         return entered
+
+    def leave(self):
+        if not self.busy:
+            self.stop()
 
     def watch(self, loop):
         """A loop that is stuck cannot say so by itself; a timer of the kernel's can, a little later."""
@@ -77,8 +91,19 @@ class Turns:
     def overdue(task, scope):
         print(f"clade: {scope.get('method', 'WEBSOCKET')} {scope['path']} takes longer than "
               "limits.timeout; its task is here:", file=sys.stderr)
-        task.print_stack(file=sys.stderr)
+        for line in places(task.get_coro()):
+            print(line, file=sys.stderr)
         sys.stderr.flush()
+
+
+def places(waiting):
+    """Where a coroutine is, as a traceback has it: what it waits for, and what that waits for."""
+    while waiting is not None:
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+        if frame:
+            code = frame.f_code
+            yield f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
 
 
 def started(application, ready):
@@ -157,9 +182,6 @@ async def uvicorn_all(parts, turns, settings):
     def stop():
         for server in servers:
             server.should_exit = True
-            # What has been accepted is answered; the next one is another worker's.
-            for listening in getattr(server, "servers", ()):
-                listening.close()
 
     turns.stop = stop
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
@@ -202,5 +224,6 @@ def serve(clade, server, parts, limits, settings):
     """Until SIGTERM, or until limits.requests has been reached. The worker's exit status."""
     import asyncio
     turns = Turns(clade, limits)
+    turns.fds = [fd for _, _, fds in parts for fd in fds]
     run = {"uvicorn": uvicorn_all, "hypercorn": hypercorn_all}[server]
     return asyncio.run(run(parts, turns, settings))
