@@ -189,7 +189,14 @@ void loop_hand_on(struct loop *loop)
 
 void loop_let_go(struct loop *loop, struct connection *connection)
 {
-        if (!has_heirs(loop->server) || !pass_on(loop, connection))
+        char byte;
+
+        if (has_heirs(loop->server) && pass_on(loop, connection))
+                return;
+        /* Whoever has asked already is answered; what comes later nobody reads. */
+        if (recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+                connection_ready(loop, connection, EPOLLIN);
+        else
                 connection_linger(loop, connection);
 }
 

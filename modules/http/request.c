@@ -151,7 +151,7 @@ void request_handle(struct loop *loop, struct connection *connection)
                 loop_accept_end(loop);
         answer_prepare(&loop->answer, connection->fd, &connection->output,
                        strcmp(head->method, "HEAD") == 0, head->minor_version,
-                       head->keep_alive && !last && !loop->stopping);
+                       head->keep_alive && !last && !server_is_stopping(loop->server));
         answer_complete(&loop->answer, call_handler(loop, &request) != 0);
         write_down(loop, connection, head);
 }

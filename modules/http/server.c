@@ -1,7 +1,6 @@
 #include "modules/http/server.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,7 +9,8 @@
 #include "base/own.h"
 
 /* What a signal handler can reach. */
-static volatile sig_atomic_t stop_fd = -1;
+static atomic_int stop_fd = -1;
+static atomic_bool stop_signalled;
 
 static void on_term(int signal_number)
 {
@@ -18,6 +18,7 @@ static void on_term(int signal_number)
         uint64_t one = 1;
 
         (void)signal_number;
+        stop_signalled = true;
         if (stop_fd >= 0)
                 (void)!write(stop_fd, &one, sizeof(one));
         errno = code;
@@ -112,14 +113,13 @@ int http_server_run(struct http_server *server, unsigned loop)
 
 void http_server_stop(struct http_server *server)
 {
+        atomic_store(&server->stopping, true);
         eventfd_write(server->stop, 1);
 }
 
 bool server_is_stopping(const struct http_server *server)
 {
-        struct pollfd stop = {.fd = server->stop, .events = POLLIN};
-
-        return poll(&stop, 1, 0) == 1;
+        return stop_signalled || atomic_load(&server->stopping);
 }
 
 bool server_counts_out(struct http_server *server)

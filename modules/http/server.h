@@ -16,7 +16,8 @@ struct http_server {
         struct http_hooks hooks;
         unsigned loop_count;
         struct loop *loops;
-        int stop;            /* an eventfd that stays readable once the server is to stop */
+        int stop; /* an eventfd that stays readable once the server is to stop */
+        atomic_bool stopping;
         atomic_bool leaving; /* limits.requests has been reached */
         _Atomic uint64_t begun;
         struct share share;
