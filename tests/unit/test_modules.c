@@ -83,6 +83,8 @@ static void stage_init(struct stage *stage, const char *module, const struct cla
                 .name = "tested",
                 .values = values,
                 .value_count = count,
+                .slots = 8,
+                .capacity = stage->module->flags & CLADE_COUNTS_REQUESTS ? 1 : 0,
         };
 }
 
