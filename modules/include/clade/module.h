@@ -71,7 +71,8 @@ enum clade_type {
                         * object of strings. `choices` lists the members that those may have, the first of
                         * which they must have: "module|callable|prefix". Listeners pass to
                         * "applications/NAME/TARGET". Each member is a value of its own, called
-                        * "OPTION/TARGET/MEMBER": "targets/blog/module". */
+                        * "OPTION/TARGET/MEMBER": "targets/blog/module"; no part has a slash. A module
+                        * has one such option at most. */
 };
 
 /* An option that an application of this type can have. Lists of them end with a NULL name. */
@@ -180,7 +181,7 @@ struct clade_worker {
         /* Tells clade that this worker serves now (CLADE_READY_CALLED). */
         void (*ready)(struct clade_worker *worker);
         /* A module with CLADE_COUNTS_REQUESTS says when it begins to work on a request, and when it is done
-         * with that; what begin returns goes to end. From any thread, at any time, without blocking. */
+         * with that; what begin returns goes to end, once. From any thread, at any time, without blocking. */
         uint64_t (*begin)(struct clade_worker *worker);
         void (*end)(struct clade_worker *worker, uint64_t ticket);
         /* It takes no more requests and will end, as limits.requests wants it: no failure, and another
