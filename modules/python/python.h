@@ -51,6 +51,9 @@ PyObject *interpreter_module(const char *name, const char *source);
 /* options.c: what the configuration says, checked as far as that goes without the application. */
 int options_read(struct clade_application *application, struct python *python);
 
+/* heap.c */
+void heap_settle(void);
+
 int python_describe(struct clade_description *description);
 int python_preload(struct clade_application *application);
 void python_before_clone(struct clade_application *application);

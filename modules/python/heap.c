@@ -1,0 +1,70 @@
+/* What workers share of the heap, and go on sharing.
+ *
+ * After an import the heap is full of holes: blocks that were in use for a moment. Python fills holes first, so each
+ * worker would write its short-lived objects all over the pages that it shares, and have its own copy of most of
+ * them after a few requests. So the holes are filled here, once, with blocks that nobody ever frees: what workers
+ * allocate is then in pages of their own, and close together. It costs the prototype what the holes were. */
+#include <malloc.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "modules/python/python.h"
+
+#define SMALL_STEP 16  /* bytes: what Python rounds small requests up to */
+#define SMALL_MAX  512 /* ... and the largest that come from its pools; others go to malloc */
+#define CHUNK_MAX  (64 << 10) /* what is larger has pages of its own */
+#define CHUNK_MIN  24
+#define HEAP_MAX   ((ptrdiff_t)1 << 30)
+#define PAGE       4096
+#define ATTEMPTS   200000 /* for each size: some megabytes, in case that Python's allocator is not as we know it */
+
+/* Takes blocks of a size until they come in order, one next to the other for more than a page: from a pool that
+ * nobody has used. Those of that last run are given back. */
+static void fill_size(size_t size)
+{
+        char *run[PAGE / SMALL_STEP + 2], *before = NULL;
+        size_t length = 0, wanted = PAGE / size + 2;
+
+        for (int i = 0; i < ATTEMPTS && length < wanted; i++) {
+                char *block = PyObject_Malloc(size);
+
+                if (!block)
+                        break;
+                if (before && block != before + size)
+                        length = 0; /* what came before stays */
+                run[length++] = block;
+                before = block;
+        }
+        while (length > 0)
+                PyObject_Free(run[--length]);
+}
+
+#ifdef __GLIBC__
+/* The same below it: chunks of malloc's in order of their size, until what comes is from its top. */
+static void fill_chunks(void)
+{
+        char *top = (char *)sbrk(0) - mallinfo2().keepcost;
+
+        for (size_t size = CHUNK_MAX; size >= CHUNK_MIN; size -= size > 8192 ? 4096 : SMALL_STEP)
+                for (int i = 0; i < ATTEMPTS; i++) {
+                        char *chunk = malloc(size);
+
+                        if (!chunk || chunk >= top || chunk < top - HEAP_MAX) {
+                                free(chunk);
+                                break;
+                        }
+                }
+}
+#else
+static void fill_chunks(void)
+{
+}
+#endif
+
+void heap_settle(void)
+{
+        fill_chunks();
+        for (size_t size = SMALL_STEP; size <= SMALL_MAX; size += SMALL_STEP)
+                fill_size(size);
+}
