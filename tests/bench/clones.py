@@ -24,13 +24,14 @@ class Floor:
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def fork(self):
-        """µs"""
+        """µs, of a fork alone and of one that another process has ordered."""
         self.process.stdin.write(b".")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"fork-floor ended with {self.process.wait()}")
-        return {"us": int(line) / 1000}
+        direct, ordered = map(int, line.split())
+        return {"us": direct / 1000, "ordered": ordered / 1000}
 
     def close(self):
         self.process.stdin.close()
@@ -75,14 +76,17 @@ def clone(place, module, rounds):
 
 def report_clone(module, found, rounds):
     print(f"\none more worker of {module}, from the order until it is ready, beside a fork of the same interpreter: "
-          f"median of {rounds} interleaved rounds\n")
+          f"median of {rounds} interleaved rounds; the same, with the order and the answer over a pipe as a supervisor "
+          f"has them\n")
+    floors = {"bare fork": found.values("bare fork", "us"), "bare fork, ordered": found.values("bare fork", "ordered")}
+    values = {**floors, "clade": found.values("clade", "us")}
     rows = []
-    for name in found.parts:
-        low, middle, high = paired.quartiles(found.values(name, "us"))
-        rows.append([name, f"{middle:.0f}", f"{low:.0f} - {high:.0f}", f"{min(found.values(name, 'us')):.0f}",
-                     f"{found.median(name, 'us') / found.median('bare fork', 'us'):.2f}x",
-                     f"{found.ratio(name, 'bare fork', 'us'):.2f}x"])
-    paired.table(["", "µs", "quartiles", "least", "of medians", "of pairs"], rows)
+    for name, taken in values.items():
+        low, middle, high = paired.quartiles(taken)
+        rows.append([name, f"{middle:.0f}", f"{low:.0f} - {high:.0f}", f"{min(taken):.0f}",
+                     *(f"{statistics.median(mine / its for mine, its in zip(taken, floor)):.2f}x"
+                       for floor in floors.values())])
+    paired.table(["", "µs", "quartiles", "least", "of a fork", "of an ordered one"], rows)
     return {"rounds": rounds, "results": found.results}
 
 

@@ -2,10 +2,15 @@
  *
  *     fork-floor DIRECTORY MODULE
  *
- * Embeds the libpython that the python module embeds, imports MODULE from DIRECTORY, collects and freezes its heap as
- * the module does, and then for each byte on stdin forks and prints how many nanoseconds it took from before the fork
- * until the child has said over a pipe that it is there. The child is an interpreter that could go on: what CPython
- * wants done after a fork has been done. There is no session, no sandbox, no descriptor to move and no server.
+ * Embeds the libpython that the python module embeds, imports MODULE from DIRECTORY, and collects and freezes its heap
+ * as the module does. Then for each byte on stdin it forks twice and prints how many nanoseconds that took:
+ *
+ *     direct     from before the fork until the interpreter has read, from a pipe, that the child is there
+ *     ordered    the same as it is for a supervisor: another process, small and without Python, writes the order into a
+ *                pipe, and reads from one that the child is there
+ *
+ * The child is an interpreter that could go on: what CPython wants done after a fork has been done. There is no
+ * session, no sandbox, no descriptor to move and no server.
  */
 #include <Python.h>
 
@@ -66,48 +71,128 @@ static void load(const char *directory, const char *module)
         Py_DECREF(gc);
 }
 
-static int64_t fork_once(void)
+/* Never returns in the child, which says its pid and waits for its end. */
+static pid_t fork_one(int word)
 {
-        int word[2];
-        int64_t begin = now_ns(), end;
         pid_t pid;
-        char byte;
 
-        if (pipe(word) < 0)
-                die("pipe");
         PyOS_BeforeFork();
         pid = fork();
         if (pid < 0)
                 die("fork");
         if (pid == 0) {
                 PyOS_AfterFork_Child();
-                if (write(word[1], "", 1) != 1)
+                pid = getpid();
+                if (write(word, &pid, sizeof(pid)) != sizeof(pid))
                         _exit(EXIT_FAILURE);
                 for (;;)
                         pause();
         }
         PyOS_AfterFork_Parent();
-        close(word[1]);
-        if (read(word[0], &byte, 1) != 1)
+        return pid;
+}
+
+/* What a child says, which then ends. */
+static int64_t await(int word)
+{
+        int64_t end;
+        pid_t pid;
+
+        if (read(word, &pid, sizeof(pid)) != sizeof(pid))
                 die("the child says nothing");
         end = now_ns();
-        close(word[0]);
         kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-        return end - begin;
+        return end;
+}
+
+static void make_pipe(int *ends)
+{
+        if (pipe(ends) < 0)
+                die("pipe");
+}
+
+/* The interpreter: one fork for each order. A direct one is timed here, and its time is the answer. */
+static _Noreturn void serve(char **arguments, int orders, int answers, int word)
+{
+        char order;
+        int own[2];
+
+        /* Nobody waits for children. */
+        signal(SIGCHLD, SIG_IGN);
+        make_pipe(own);
+        load(arguments[1], arguments[2]);
+        while (read(orders, &order, 1) == 1) {
+                int64_t took = now_ns();
+
+                if (order == 'o') {
+                        fork_one(word);
+                        continue;
+                }
+                fork_one(own[1]);
+                took = await(own[0]) - took;
+                if (write(answers, &took, sizeof(took)) != sizeof(took))
+                        die("the answer");
+        }
+        _exit(EXIT_SUCCESS);
+}
+
+static void order(int orders, char kind)
+{
+        if (write(orders, &kind, 1) != 1)
+                die("the order");
+}
+
+static int64_t direct_fork(int orders, int answers)
+{
+        int64_t took;
+
+        order(orders, 'd');
+        if (read(answers, &took, sizeof(took)) != sizeof(took))
+                die("the interpreter has ended");
+        return took;
+}
+
+static int64_t ordered_fork(int orders, int word)
+{
+        int64_t begin = now_ns();
+
+        order(orders, 'o');
+        return await(word) - begin;
 }
 
 int main(int argc, char **argv)
 {
+        int orders[2], answers[2], word[2];
         char byte;
 
         if (argc != 3) {
                 fprintf(stderr, "usage: fork-floor DIRECTORY MODULE\n");
                 return 2;
         }
-        load(argv[1], argv[2]);
-        while (read(STDIN_FILENO, &byte, 1) == 1) {
-                printf("%" PRId64 "\n", fork_once());
+        make_pipe(orders);
+        make_pipe(answers);
+        make_pipe(word);
+        switch (fork()) {
+        case -1:
+                die("fork");
+        case 0:
+                close(orders[1]);
+                serve(argv, orders[0], answers[1], word[1]);
+        }
+        close(word[1]);
+        close(answers[1]);
+        for (int round = 0; read(STDIN_FILENO, &byte, 1) == 1; round++) {
+                int64_t took[2];
+
+                /* Whichever comes first meets colder caches. */
+                for (int i = 0; i < 2; i++) {
+                        int kind = (round + i) % 2;
+
+                        took[kind] = kind ? ordered_fork(orders[1], word[0])
+                                          : direct_fork(orders[1], answers[0]);
+                        usleep(2000); /* the child is on its way out */
+                }
+                printf("%" PRId64 " %" PRId64 "\n", took[0], took[1]);
                 fflush(stdout);
         }
         return EXIT_SUCCESS;
