@@ -22,12 +22,12 @@ int python_after_clone(struct clade_worker *worker)
         PyObject *done;
 
         PyOS_AfterFork_Child();
-        done = PyObject_CallMethod(python->load, "reseed", NULL);
+        done = PyObject_CallMethod(python->load, "renew", NULL);
         if (!done) {
-                python_report(python, "seeding random states anew");
+                python_report(python, "renewing the worker");
                 return worker->application->host->fail(worker->failure, EINVAL,
                                                        "its traceback is in the application's log",
-                                                       "random states cannot be seeded anew");
+                                                       "a clone cannot be made a worker");
         }
         Py_DECREF(done);
         return 0;

@@ -191,6 +191,6 @@ int python_preload(struct clade_application *application)
         if (!done)
                 return explain(application);
         Py_DECREF(done);
-        if (!getenv("NOSETTLE")) heap_settle();
+        heap_settle();
         return 0;
 }
