@@ -307,18 +307,25 @@ static int end_head(struct answer *answer, bool complete)
 /* Only a stream that is longer than what may wait comes here. */
 static int wait_for_client(struct answer *answer)
 {
+        unsigned queued = output_queued(answer->socket);
+
         while (output_is_full(answer->output)) {
                 struct pollfd socket = {.fd = answer->socket, .events = POLLOUT};
                 int n = poll(&socket, 1, (int)answer->send_timeout), r;
+                unsigned before = queued;
                 bool progress;
 
                 if (n < 0 && errno == EINTR)
+                        continue;
+                queued = output_queued(answer->socket);
+                if (n == 0 && queued < before)
                         continue;
                 if (n == 0)
                         return -ETIMEDOUT;
                 r = output_send(answer->output, answer->socket, &progress);
                 if (r < 0 && r != -EAGAIN)
                         return -EPIPE;
+                queued = output_queued(answer->socket);
         }
         return 0;
 }

@@ -149,6 +149,12 @@ void connection_linger(struct loop *loop, struct connection *connection)
                 connection_close(loop, connection);
 }
 
+static void await_client(struct loop *loop, struct connection *connection)
+{
+        connection->queued = output_queued(connection->fd);
+        timers_arm(&loop->timers, &connection->timer, TIMER_SEND);
+}
+
 /* The answer is made. What becomes of the connection: it goes on, when all was taken; or it waits for the client. */
 static void after_answer(struct loop *loop, struct connection *connection)
 {
@@ -161,7 +167,7 @@ static void after_answer(struct loop *loop, struct connection *connection)
                 return;
         }
         connection->state = CONNECTION_SENDING;
-        timers_arm(&loop->timers, &connection->timer, TIMER_SEND);
+        await_client(loop, connection);
         if (watch(loop, connection, true) < 0)
                 connection_close(loop, connection);
 }
@@ -310,7 +316,7 @@ static void send_more(struct loop *loop, struct connection *connection)
         if (r < 0 && r != -EAGAIN)
                 return connection_close(loop, connection);
         if (progress)
-                timers_arm(&loop->timers, &connection->timer, TIMER_SEND);
+                await_client(loop, connection);
         if (r < 0)
                 return;
         connection->state = CONNECTION_IDLE;
@@ -361,5 +367,8 @@ void connection_expired(struct loop *loop, struct connection *connection)
                         be_idle(loop, connection);
                 return;
         }
+        if (connection->state == CONNECTION_SENDING &&
+            output_queued(connection->fd) < connection->queued)
+                return await_client(loop, connection);
         connection_close(loop, connection);
 }

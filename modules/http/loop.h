@@ -51,7 +51,8 @@ struct connection {
         bool registered;     /* in the epoll */
         bool waits_to_write; /* ... for EPOLLOUT instead of EPOLLIN */
         bool keep_alive;     /* after what is being sent */
-        bool unread;         /* the client sent more than was read */
+        unsigned queued; /* bytes that the kernel held for the client when the timer was armed */
+        bool unread;     /* the client sent more than was read */
         struct timer timer;
         struct parser *parser; /* of a request that has begun; NULL otherwise */
         char *pending;         /* bytes of further requests, behind an answer that is being sent */

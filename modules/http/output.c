@@ -1,7 +1,9 @@
 #include "modules/http/output.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -132,6 +134,13 @@ void output_file(struct output *output, int fd, uint64_t offset, uint64_t length
         memcpy(output->tail, tail, tail_size);
         output->tail_start = 0;
         output->tail_end = (uint8_t)tail_size;
+}
+
+unsigned output_queued(int socket)
+{
+        int bytes = 0;
+
+        return ioctl(socket, SIOCOUTQ, &bytes) < 0 || bytes < 0 ? 0 : (unsigned)bytes;
 }
 
 /* Some file systems have no sendfile: their bytes take the way through our memory. */

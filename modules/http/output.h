@@ -45,6 +45,10 @@ int output_add(struct output *output, const struct iovec *parts, int count, size
 void output_file(struct output *output, int fd, uint64_t offset, uint64_t length, const char *tail,
                  size_t tail_size);
 
+/* Bytes that the kernel holds for the client. It says that there is room only when much of that is gone: whether a slow
+ * client takes anything at all is seen here. */
+unsigned output_queued(int socket);
+
 /* Sends what the socket takes. 0: all of it; -EAGAIN: it takes no more now; otherwise the client is gone, or the file
  * is shorter than it was (-EIO). *ret_progress: whether anything was sent. */
 int output_send(struct output *output, int socket, bool *ret_progress);

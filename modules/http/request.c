@@ -145,6 +145,7 @@ void request_handle(struct loop *loop, struct connection *connection)
                 .internal = &call,
         };
         bool last = server_counts_out(loop->server);
+        int r;
 
         /* At once: whoever came in the same moment is for another worker. */
         if (last)
@@ -152,7 +153,10 @@ void request_handle(struct loop *loop, struct connection *connection)
         answer_prepare(&loop->answer, connection->fd, &connection->output,
                        strcmp(head->method, "HEAD") == 0, head->minor_version,
                        head->keep_alive && !last && !server_is_stopping(loop->server));
-        answer_complete(&loop->answer, call_handler(loop, &request) != 0);
+        r = call_handler(loop, &request);
+        if (server_is_stopping(loop->server))
+                loop->answer.keep_alive = false;
+        answer_complete(&loop->answer, r != 0);
         write_down(loop, connection, head);
 }
 

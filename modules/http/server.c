@@ -75,8 +75,7 @@ static int server_init(struct http_server *server)
                         return r;
                 }
         }
-        r = take_signals(server);
-        return r < 0 ? r : watch_start(&server->watch, server);
+        return take_signals(server);
 }
 
 int http_server_create(struct clade_worker *worker, unsigned loops, const struct http_hooks *hooks,
@@ -103,11 +102,20 @@ int http_server_create(struct clade_worker *worker, unsigned loops, const struct
 
 int http_server_run(struct http_server *server, unsigned loop)
 {
+        int r = 0;
+
         /* A worker of one request needs only one. */
         if (loop >= server->loop_count)
                 return 0;
-        if (loop == 0)
+        /* Nobody waits for the watching thread: what begins before it is there, it finds. */
+        if (loop == 0) {
                 server->worker->ready(server->worker);
+                r = watch_start(&server->watch, server);
+        }
+        if (r < 0) {
+                http_server_stop(server);
+                return r;
+        }
         return loop_run(&server->loops[loop]);
 }
 

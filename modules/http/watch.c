@@ -30,7 +30,7 @@ static void futex_wake(_Atomic uint32_t *word)
 void watch_begin(struct watch *watch, struct watched *watched)
 {
         atomic_fetch_add(&watched->count, 1);
-        if (watch->running && atomic_load(&watch->asleep) && atomic_exchange(&watch->asleep, 0))
+        if (atomic_load(&watch->asleep) && atomic_exchange(&watch->asleep, 0))
                 futex_wake(&watch->asleep);
 }
 
