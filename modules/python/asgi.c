@@ -241,6 +241,8 @@ int asgi_serve(struct clade_worker *worker, struct python *python)
         if (r < 0)
                 return worker->application->host->fail(worker->failure, -r, NULL,
                                                        "a timer for limits.timeout");
+        /* As Python has it: who writes to somebody who is gone gets an exception. */
+        signal(SIGPIPE, SIG_IGN);
         status = call_serve(&asgi, python);
         if (!status) {
                 python_report(python, "serving ASGI");

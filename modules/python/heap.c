@@ -17,7 +17,8 @@
 #define CHUNK_MIN  24
 #define HEAP_MAX   ((ptrdiff_t)1 << 30)
 #define PAGE       4096
-#define ATTEMPTS   200000 /* for each size: some megabytes, in case that Python's allocator is not as we know it */
+#define ATTEMPTS                                                                                   \
+        200000 /* for each size: some megabytes, in case that Python's allocator is not as we know it */
 
 /* Takes blocks of a size until they come in order, one next to the other for more than a page: from a pool that
  * nobody has used. Those of that last run are given back. */

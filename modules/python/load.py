@@ -4,6 +4,7 @@ What is wrong with it is said in two places: one line for the event, by way of R
 the traceback on stderr, which is the application's log.
 """
 
+import atexit
 import os
 import sys
 
@@ -213,12 +214,13 @@ def report(what, error):
 
 
 def finish():
-    """Python's own end, without taking the heap apart: that would copy all that is shared."""
+    """Python's own end, without taking the heap apart: that would copy all that is shared. Each step is taken where
+    there is something to do: a worker may have lived for one request."""
     threading = sys.modules.get("threading")
-    if threading:
+    if threading and (threading.active_count() > 1 or getattr(threading, "_threading_atexits", True)):
         threading._shutdown()
-    import atexit
-    atexit._run_exitfuncs()
+    if atexit._ncallbacks():
+        atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream:

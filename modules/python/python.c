@@ -2,7 +2,6 @@
 #include "modules/python/python.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "modules/http/http.h"
@@ -48,8 +47,6 @@ static int start(struct clade_worker *worker)
         struct python *python = worker->application->data;
         int r;
 
-        /* As Python has it: who writes to somebody who is gone gets an exception. */
-        signal(SIGPIPE, SIG_IGN);
         r = python->asgi ? asgi_serve(worker, python) : wsgi_serve(worker, python);
         if (r >= 0)
                 python_finish(python);
