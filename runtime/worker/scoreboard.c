@@ -88,17 +88,23 @@ uint64_t scoreboard_begin(struct clade_worker *worker)
         return ticket;
 }
 
+static bool forget(uint64_t ticket)
+{
+        for (size_t i = 0; i < own.ticket_count; i++)
+                if (own.tickets[i] == ticket) {
+                        own.tickets[i] = own.tickets[--own.ticket_count];
+                        return true;
+                }
+        return false;
+}
+
 void scoreboard_end(struct clade_worker *worker, uint64_t ticket)
 {
         (void)worker;
         pthread_mutex_lock(&own.lock);
-        if (own.slot->active > 0)
+        /* A ticket that is given back twice ends nothing; one that never had a place here does. */
+        if (forget(ticket) || own.slot->active > own.ticket_count)
                 __atomic_store_n(&own.slot->active, own.slot->active - 1, __ATOMIC_RELAXED);
-        for (size_t i = 0; i < own.ticket_count; i++)
-                if (own.tickets[i] == ticket) {
-                        own.tickets[i] = own.tickets[--own.ticket_count];
-                        break;
-                }
         if (own.slot->oldest == ticket)
                 set_oldest();
         pthread_mutex_unlock(&own.lock);
