@@ -78,11 +78,9 @@ int loop_accept_begin(struct loop *loop)
                     errno != EEXIST)
                         return -errno;
         }
+        /* The queue wakes everybody who is idle: a call that only one of them was sent would be lost with it. */
         if (loop->server->share.slots) {
-                struct epoll_event event = {
-                        .events = EPOLLIN | EPOLLEXCLUSIVE,
-                        .data.ptr = &loop->share,
-                };
+                struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->share};
 
                 if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->server->share.receive, &event) <
                             0 &&

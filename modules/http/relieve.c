@@ -68,42 +68,21 @@ static bool is_running(const struct loop *loop, uint64_t count)
         return atomic_load(&loop->watched.count) == count;
 }
 
-/* One that no loop has yet. The kernel has woken us for it and nobody else; in the queue it wakes another. */
-static bool redirect(struct loop *loop, struct listener *listener, int fd,
-                     const union address *remote, socklen_t size)
-{
-        if (share_send(&loop->server->share, fd, listener->index) < 0) {
-                connection_keep(loop, fd, listener, remote, size);
-                return false;
-        }
-        fd_close(fd);
-        return true;
-}
-
-static bool redirect_accepted(struct loop *loop, struct listener *listener)
+/* One that no loop has yet. The kernel has woken us for it and nobody else; in the queue it wakes all who are idle. */
+static bool redirect(struct loop *loop, struct listener *listener)
 {
         union address remote = {0};
         socklen_t size = sizeof(remote);
         int fd = accept4(listener->fd, &remote.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        return fd >= 0 && redirect(loop, listener, fd, &remote, size);
-}
-
-static bool redirect_received(struct loop *loop)
-{
-        union address remote = {0};
-        socklen_t size = sizeof(remote);
-        size_t listener;
-        int fd = share_receive(&loop->server->share,
-                               loop->server->worker->application->listener_count, &listener);
-
         if (fd < 0)
                 return false;
-        if (getpeername(fd, &remote.any, &size) < 0) {
-                fd_close(fd);
+        if (share_send(&loop->server->share, fd, listener->index) < 0) {
+                connection_keep(loop, fd, listener, &remote, size);
                 return false;
         }
-        return redirect(loop, &loop->listeners[listener], fd, &remote, size);
+        fd_close(fd);
+        return true;
 }
 
 static bool relieve_of(struct loop *loop, const struct epoll_event *event)
@@ -112,9 +91,8 @@ static bool relieve_of(struct loop *loop, const struct epoll_event *event)
         case SOURCE_CONNECTION:
                 return pass_on(loop, event->data.ptr);
         case SOURCE_LISTENER:
-                return redirect_accepted(loop, event->data.ptr);
+                return redirect(loop, event->data.ptr);
         case SOURCE_SHARE:
-                return redirect_received(loop);
         case SOURCE_STOP:
                 break;
         }
@@ -181,10 +159,8 @@ void loop_hand_on(struct loop *loop)
         if (!has_heirs(server))
                 return;
         for (size_t i = 0; i < server->worker->application->listener_count; i++)
-                while (redirect_accepted(loop, &loop->listeners[i]))
+                while (redirect(loop, &loop->listeners[i]))
                         ;
-        /* One message behind the others tells somebody of all of them. */
-        redirect_received(loop);
 }
 
 void loop_let_go(struct loop *loop, struct connection *connection)
