@@ -295,6 +295,7 @@ def test_limits_requests_renews_workers(place):
     assert not served.server.find("application-failed")
 
 
+@pytest.mark.users("root")
 def test_a_hung_request_is_named(place):
     served = Served(place, limits={"timeout": 1})
     status, _, _ = served.ask("/sleep?60")

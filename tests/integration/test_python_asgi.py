@@ -105,8 +105,10 @@ def test_workers_are_renewed(place, server):
 
 @pytest.mark.users("root")
 @pytest.mark.parametrize("how", ["wait", "block"])
-def test_what_hangs_is_named(place, server, how):
-    served = Served(place, SOURCE, server=server, limits={"timeout": 1})
+def test_what_hangs_is_named(place, refuse, how):
+    if not importlib.util.find_spec("uvicorn"):
+        refuse("uvicorn is not installed: ./dev deps")
+    served = Served(place, SOURCE, limits={"timeout": 1})
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         pool.submit(served.ask, f"/{how}?60")
         served.wait_log("line" if how == "block" else "limits.timeout")
