@@ -10,6 +10,16 @@
  * each worker, asleep while no handler runs long, sees to it when the loop itself cannot (watch.c); it is also what
  * notices that a handler has overrun limits.timeout, answers the client with a 503 and says where it hung.
  * Nothing of that is trusted beyond the application: its workers share all else, too.
+ *
+ *     head.h, chunk.h     which bytes are a request, and which are refused
+ *     parser.h, body.h    from bytes to requests, by two readers that must agree
+ *     answer.h, output.h  from what a handler writes to bytes, and to clients that are slow
+ *     loop.h              connections, and the loop that they are in
+ *     timers.h            how long each may take
+ *     share.h, watch.h    as above
+ *     log.h               the access log
+ *
+ * docs/http.md says the same to those who run it, with all limits.
  */
 #pragma once
 

@@ -49,7 +49,7 @@ struct clade_request {
         /* Begins the answer: once. `reason` may be NULL. Content-Length, Connection, Transfer-Encoding, Date and
          * Keep-Alive are the unit's: of those only Content-Length may be among `fields`, and the body is then
          * held to it; without it the answer is chunked, or, if it ends before much of it was
-         * written, gets one. -EINVAL: a status or field that HTTP does not have; nothing is sent. */
+         * written, gets one. -EINVAL: a status (200 to 599) or field that HTTP does not have; nothing is sent. */
         int (*respond)(struct clade_request *request, unsigned status, const char *reason,
                        const struct clade_field *fields, size_t field_count);
         /* Adds to the body; takes all of it, or fails: -EPIPE the client is gone, -EMSGSIZE it is more than
