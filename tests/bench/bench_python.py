@@ -36,6 +36,8 @@ def main(arguments=None):
     parser.add_argument("--user", choices=("root", "user"), default=bench.kinds()[0])
     parser.add_argument("--rounds", type=int, default=7, help="of wrk, for each server")
     parser.add_argument("--seconds", type=int, default=3, help="of each run of wrk")
+    parser.add_argument("--applications", nargs="+", default=["hello", "flasked"], help="of tests/bench/apps, for clone, memory and "
+                        "demand")
     parser.add_argument("--clones", type=int, default=100)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--requests", type=int, default=100000, help="with one worker for each")

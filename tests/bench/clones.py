@@ -142,13 +142,13 @@ def run_clone(place, options, record):
     if not servers.available() or not (bench.TOOLS / "fork-floor").exists():
         print("\nclone: no python module in this build")
         return
-    for module in ("hello", "flasked"):
+    for module in options.applications:
         found = clone(place, module, options.clones)
         record.add("clone", **{module: report_clone(module, found, options.clones)})
 
 
 def run_memory(place, options, record):
-    for module in ("hello", "flasked"):
+    for module in options.applications:
         found = memory(place, module, options.workers, servers.available())
         report_memory(module, found)
         record.add("memory", **{module: found})

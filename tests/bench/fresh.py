@@ -102,7 +102,7 @@ def run_demand(place, options, record):
     if not servers.available():
         print("\ndemand: no python module in this build")
         return
-    for module in ("hello", "flasked"):
+    for module in options.applications:
         found = demand(place, module, options.demands)
         report_demand(module, found, options.demands)
         record.add("demand", **{module: {"rounds": options.demands, "results": found.results}})
