@@ -33,7 +33,8 @@ static void receive(struct loop *loop, struct connection *connection);
 
 /* NULL: it could not be taken, and is closed. */
 static struct connection *connection_adopt(struct loop *loop, int fd, struct listener *listener,
-                                           const union address *remote, socklen_t remote_size)
+                                           const union address *remote, socklen_t remote_size,
+                                           enum timer_kind timer)
 {
         struct connection *connection = calloc(1, sizeof(*connection));
         char text[ADDRESS_TEXT];
@@ -52,7 +53,7 @@ static struct connection *connection_adopt(struct loop *loop, int fd, struct lis
         }
         TAILQ_INSERT_TAIL(&loop->connections, connection, in_loop);
         loop->connection_count++;
-        timers_arm(&loop->timers, &connection->timer, TIMER_HEADER);
+        timers_arm(&loop->timers, &connection->timer, timer);
         if (take_local_address(connection) < 0) {
                 connection_close(loop, connection);
                 return NULL;
@@ -61,9 +62,10 @@ static struct connection *connection_adopt(struct loop *loop, int fd, struct lis
 }
 
 void connection_create(struct loop *loop, int fd, struct listener *listener,
-                       const union address *remote, socklen_t remote_size)
+                       const union address *remote, socklen_t remote_size, enum timer_kind timer)
 {
-        struct connection *connection = connection_adopt(loop, fd, listener, remote, remote_size);
+        struct connection *connection =
+                connection_adopt(loop, fd, listener, remote, remote_size, timer);
 
         /* Its first request is often there already. */
         if (connection)
@@ -132,7 +134,8 @@ static int watch(struct loop *loop, struct connection *connection, bool for_writ
 void connection_keep(struct loop *loop, int fd, struct listener *listener,
                      const union address *remote, socklen_t remote_size)
 {
-        struct connection *connection = connection_adopt(loop, fd, listener, remote, remote_size);
+        struct connection *connection =
+                connection_adopt(loop, fd, listener, remote, remote_size, TIMER_HEADER);
 
         if (connection && watch(loop, connection, false) < 0)
                 connection_close(loop, connection);
@@ -148,6 +151,9 @@ void connection_linger(struct loop *loop, struct connection *connection)
         if (shutdown(connection->fd, SHUT_WR) < 0 || watch(loop, connection, false) < 0)
                 connection_close(loop, connection);
 }
+
+/* So many requests of one client are answered in a row. */
+#define PIPELINE_MAX 16
 
 static void await_client(struct loop *loop, struct connection *connection)
 {
@@ -262,10 +268,20 @@ static void be_idle(struct loop *loop, struct connection *connection)
                 connection_close(loop, connection);
 }
 
+/* Others have asked, too: it goes on with the loop's next round, as a client does whose answer was not taken at once. */
+static void be_patient(struct loop *loop, struct connection *connection)
+{
+        connection->state = CONNECTION_SENDING;
+        await_client(loop, connection);
+        if (watch(loop, connection, true) < 0)
+                connection_close(loop, connection);
+}
+
 /* Bytes from the client, in the loop's buffer or in what was kept. */
 static void take(struct loop *loop, struct connection *connection, const char *data, size_t size)
 {
         bool answered = false;
+        unsigned count = 0;
 
         while (size > 0 && connection->state <= CONNECTION_READING) {
                 enum parser_state before;
@@ -281,6 +297,8 @@ static void take(struct loop *loop, struct connection *connection, const char *d
                 answered = connection->state == CONNECTION_IDLE;
                 if (answered && !connection->keep_alive)
                         break;
+                if (answered && ++count == PIPELINE_MAX && size > 0)
+                        be_patient(loop, connection);
         }
         if (connection->state == CONNECTION_SENDING)
                 keep_pending(loop, connection, data, size);

@@ -102,17 +102,34 @@ void loop_accept_end(struct loop *loop)
         loop->accepting = false;
 }
 
-/* At the limit, the client that has been idle for longest makes place. Where all are at work, new ones wait in the
- * kernel's queue, from which other workers take them. */
+/* The client that has been idle for longest, or silent since it came. A worker of one request has one client, whose
+ * request may be on its way. */
+static struct connection *find_idle(const struct loop *loop)
+{
+        static const enum timer_kind kinds[] = {TIMER_IDLE, TIMER_HEADER};
+
+        for (size_t i = 0; loop->connection_max > 1 && i < ARRAY_SIZE(kinds); i++) {
+                struct timer *timer = timers_oldest(&loop->timers, kinds[i]);
+                struct connection *connection =
+                        timer ? (struct connection *)((char *)timer -
+                                                      offsetof(struct connection, timer))
+                              : NULL;
+
+                if (connection && connection->state == CONNECTION_IDLE)
+                        return connection;
+        }
+        return NULL;
+}
+
+/* At the limit one that is idle makes place. Where all are at work, new ones wait in the kernel's queue, from which other
+ * workers take them. */
 static bool make_place(struct loop *loop)
 {
-        struct timer *timer = timers_oldest(&loop->timers, TIMER_IDLE);
+        struct connection *connection = find_idle(loop);
 
-        if (!timer)
-                return false;
-        connection_close(loop,
-                         (struct connection *)((char *)timer - offsetof(struct connection, timer)));
-        return true;
+        if (connection)
+                connection_close(loop, connection);
+        return connection != NULL;
 }
 
 void loop_accept(struct loop *loop, struct listener *listener)
@@ -127,10 +144,9 @@ void loop_accept(struct loop *loop, struct listener *listener)
                 return loop_accept_end(loop);
         fd = accept4(listener->fd, &remote.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-                connection_create(loop, fd, listener, &remote, size);
+                connection_create(loop, fd, listener, &remote, size, TIMER_HEADER);
                 /* Nobody shall be woken here who could not be taken. */
-                if (loop->connection_count >= loop->connection_max &&
-                    !timers_oldest(&loop->timers, TIMER_IDLE))
+                if (loop->connection_count >= loop->connection_max && !find_idle(loop))
                         loop_accept_end(loop);
                 return;
         }

@@ -128,9 +128,10 @@ void loop_accept(struct loop *loop, struct listener *listener);
 
 /* connection.c */
 
-/* A connection from a listener, served as far as it has come; takes the descriptor. connection_keep only waits for it. */
+/* A connection from a listener, served as far as it has come; takes the descriptor. Until its first byte `timer` runs:
+ * TIMER_IDLE for one that others have served before. connection_keep only waits for it. */
 void connection_create(struct loop *loop, int fd, struct listener *listener,
-                       const union address *remote, socklen_t remote_size);
+                       const union address *remote, socklen_t remote_size, enum timer_kind timer);
 void connection_keep(struct loop *loop, int fd, struct listener *listener,
                      const union address *remote, socklen_t remote_size);
 void connection_ready(struct loop *loop, struct connection *connection, uint32_t events);

@@ -196,5 +196,5 @@ void loop_receive(struct loop *loop)
                 fd_close(fd);
                 return;
         }
-        connection_create(loop, fd, &loop->listeners[listener], &remote, size);
+        connection_create(loop, fd, &loop->listeners[listener], &remote, size, TIMER_IDLE);
 }
