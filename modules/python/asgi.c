@@ -37,7 +37,7 @@ static PyObject *call_ready(PyObject *self, PyObject *ignored)
         if (!asgi)
                 return NULL;
         asgi->worker->ready(asgi->worker);
-        Py_RETURN_NONE;
+        return Py_NewRef(Py_None);
 }
 
 static PyObject *call_begin(PyObject *self, PyObject *ignored)
@@ -56,7 +56,7 @@ static PyObject *call_end(PyObject *self, PyObject *ticket)
         if (!asgi || PyErr_Occurred())
                 return NULL;
         asgi->worker->end(asgi->worker, number);
-        Py_RETURN_NONE;
+        return Py_NewRef(Py_None);
 }
 
 static PyObject *call_leave(PyObject *self, PyObject *ignored)
@@ -67,7 +67,7 @@ static PyObject *call_leave(PyObject *self, PyObject *ignored)
         if (!asgi)
                 return NULL;
         asgi->worker->leave(asgi->worker);
-        Py_RETURN_NONE;
+        return Py_NewRef(Py_None);
 }
 
 /* Python says where it is when so many seconds have gone by; 0: not any more. */
@@ -86,7 +86,7 @@ static PyObject *call_arm(PyObject *self, PyObject *seconds)
                 if (timer_settime(asgi->timer, 0, &when, NULL) < 0)
                         return PyErr_SetFromErrno(PyExc_OSError);
         }
-        Py_RETURN_NONE;
+        return Py_NewRef(Py_None);
 }
 
 static PyMethodDef methods[] = {

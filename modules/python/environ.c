@@ -92,7 +92,8 @@ static PyObject *make_key(const char *name, size_t length)
         if (!key)
                 return NULL;
         to = PyUnicode_1BYTE_DATA(key);
-        memcpy(to, "HTTP_", 5);
+        for (size_t i = 0; i < 5; i++)
+                to[i] = (Py_UCS1) "HTTP_"[i];
         for (size_t i = 0; i < length; i++) {
                 char c = name[i];
 

@@ -299,7 +299,7 @@ static PyObject *call_write(PyObject *self, PyObject *block)
         reply->writer = true;
         if (reply_write(reply, block, true) < 0)
                 return NULL;
-        Py_RETURN_NONE;
+        return Py_NewRef(Py_None);
 }
 
 static PyMethodDef start_response_method = {"start_response",

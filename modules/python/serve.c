@@ -131,7 +131,7 @@ int wsgi_serve(struct clade_worker *worker, struct python *python)
                 .hung = hung,
                 .context = python->wsgi,
         };
-        struct http_server *server;
+        struct http_server *server = NULL;
         int r = python_watch_hangs(python, worker);
 
         if (r == 0)

@@ -42,12 +42,12 @@ PyObject *environ_create(struct wsgi *wsgi, size_t entry, const struct clade_req
 /* input.c: wsgi.input. */
 PyTypeObject *input_type_create(void);
 PyObject *input_create(PyTypeObject *type, struct clade_request *request);
-void input_detach(PyObject *input);
+void input_detach(PyObject *self);
 
 /* file.c: wsgi.file_wrapper. */
 PyTypeObject *file_type_create(void);
 /* 1: the reply is the rest of that file, which the unit sends; 0: it must be read; -1 with an exception. */
-int file_send(struct reply *reply, PyObject *file);
+int file_send(struct reply *reply, PyObject *object);
 
 /* reply.c: start_response and what follows from it. */
 PyTypeObject *exchange_type_create(void);
