@@ -41,20 +41,16 @@ class Response:
         return self.body.decode()
 
     def __repr__(self):
-        return f"<{self.status} {self.reason} {self.fields} {self.body[:200]!r}{' close' * self.close}>"
+        return f"<{self.status} {self.reason} {self.fields} {self.body[:80]!r}{' close' * self.close}>"
+
+
+PATTERN = bytes(97 + (i % 26 + i // 8192) % 26 for i in range(26 * 8192))
 
 
 def pattern(size, start=0):
     """What the handler's long bodies consist of."""
-    period = 26 * 8192
-    while len(PATTERN) < period:
-        at = len(PATTERN)
-        PATTERN.extend(97 + (i % 26 + at // 8192) % 26 for i in range(at, at + 8192))
-    first = start % period
-    return (bytes(PATTERN) * ((first + size) // period + 1))[first:first + size]
-
-
-PATTERN = bytearray()
+    first = start % len(PATTERN)
+    return (PATTERN * ((first + size) // len(PATTERN) + 1))[first:first + size]
 
 
 def read_line(stream):
