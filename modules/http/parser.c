@@ -278,7 +278,8 @@ static size_t feed_head(struct parser *parser, const char *data, size_t size)
                 refuse(parser, 503, "no memory for the head");
                 return used;
         }
-        memcpy(parser->memory + parser->memory_size, data + skip, used - skip);
+        if (used > skip)
+                memcpy(parser->memory + parser->memory_size, data + skip, used - skip);
         parser->memory_size += used - skip;
         if (parser->scan.where == HEAD_COMPLETE)
                 head_complete(parser);

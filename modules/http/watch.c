@@ -14,7 +14,8 @@
 
 #define TICK_SHARED                                                                                \
         2 /* ms: how long a request may wait behind a handler before it goes elsewhere */
-#define TICK_TIMEOUT 100 /* ms, where there is only limits.timeout to watch for */
+#define STACK        (256 * 1024) /* bytes; a module may write tracebacks on it */
+#define TICK_TIMEOUT 100          /* ms, where there is only limits.timeout to watch for */
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value, const struct timespec *timeout)
 {
@@ -117,6 +118,7 @@ int watch_start(struct watch *watch, struct http_server *server)
 {
         bool shared =
                 server->share.slots && (server->share.slot_count > 1 || server->loop_count > 1);
+        pthread_attr_t attributes;
         sigset_t all, before;
         int r;
 
@@ -127,7 +129,10 @@ int watch_start(struct watch *watch, struct http_server *server)
         /* Signals are for the threads that the application knows of. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&watch->thread, NULL, run, watch);
+        pthread_attr_init(&attributes);
+        pthread_attr_setstacksize(&attributes, STACK);
+        r = pthread_create(&watch->thread, &attributes, run, watch);
+        pthread_attr_destroy(&attributes);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         watch->running = r == 0;
         return -r;
