@@ -12,10 +12,12 @@
 #include "modules/http/loop.h"
 #include "modules/http/server.h"
 
-#define TICK_SHARED                                                                                \
-        2 /* ms: how long a request may wait behind a handler before it goes elsewhere */
-#define STACK        (256 * 1024) /* bytes; a module may write tracebacks on it */
-#define TICK_TIMEOUT 100          /* ms, where there is only limits.timeout to watch for */
+/* ms: how long a request may wait behind a handler before it goes elsewhere; and where only limits.timeout matters */
+#define TICK_SHARED  2
+#define TICK_TIMEOUT 100
+
+/* Bytes; a module may write tracebacks on it. */
+#define STACK (256 * 1024)
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value, const struct timespec *timeout)
 {
