@@ -140,6 +140,15 @@ def test_clients_that_do_not_read(place):
     clade.wait_until(lambda: {pid: wire.descriptors(pid) for pid in before} == before, 10, "all are closed")
     for connection in connections:
         connection.close()
+    # Slow is not dead: who takes some all the time gets all.
+    with wire.Connection(port, 30, receive_buffer=65536) as connection:
+        connection.send(wire.message("/sized?size=6000000"))
+        received = []
+        while sum(map(len, received)) < 6000000:
+            received.append(connection.socket.recv(100000 if len(received) < 25 else 1 << 20))
+            assert received[-1]
+            time.sleep(0.1 if len(received) < 25 else 0)
+        assert wire.responses(b"".join(received))[0].body == wire.pattern(6000000)
     assert not server.find("worker-exited")
 
 
@@ -212,7 +221,7 @@ def test_what_was_begun_is_finished(place, processes):
         time.sleep(0.2)
         sending.send(b"world")
         answer = asked.response()
-        assert answer.status == 200 and asked.ended()
+        assert answer.status == 200 and answer.close and asked.ended()
         answer = sending.response()
         assert answer.text() == wire.summed(b"hello world") and answer.close and sending.ended()
         assert reading.response().body == wire.pattern(6000000)
