@@ -6,6 +6,7 @@
  * allocate is then in pages of their own, and close together. It costs the prototype what the holes were. */
 #include <malloc.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,16 +80,16 @@ static void collapse(void)
 {
         FILE *maps = fopen("/proc/self/maps", "re");
         char line[512], rights[8];
-        unsigned long start, end, inode;
+        unsigned long inode;
+        void *from, *to;
 
         while (maps && fgets(line, sizeof(line), maps)) {
-                if (sscanf(line, "%lx-%lx %7s %*s %*s %lu", &start, &end, rights, &inode) != 4 ||
+                if (sscanf(line, "%p-%p %7s %*s %*s %lu", &from, &to, rights, &inode) != 4 ||
                     inode != 0 || strcmp(rights, "rw-p") != 0 || strstr(line, "[stack"))
                         continue;
-                start = (start + HUGE - 1) & ~(HUGE - 1);
-                end &= ~(HUGE - 1);
-                for (; start < end; start += HUGE)
-                        madvise((void *)start, HUGE, MADV_COLLAPSE);
+                for (char *part = (char *)from + (-(uintptr_t)from & (HUGE - 1));
+                     part + HUGE <= (char *)to; part += HUGE)
+                        madvise(part, HUGE, MADV_COLLAPSE);
         }
         if (maps)
                 fclose(maps);
