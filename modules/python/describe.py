@@ -149,6 +149,10 @@ def beneath(path, directories):
     return any(path == directory or path.startswith(directory + "/") for directory in directories)
 
 
+# Directories without shared objects, of which there are thousands: compiled modules, translations.
+NOT_SEARCHED = {"__pycache__", "locale", "locales"}
+
+
 def walk(directory, objects, links):
     """Collects shared objects, and symbolic links: what these lead to may have to be made visible, too."""
     try:
@@ -157,7 +161,7 @@ def walk(directory, objects, links):
                 if entry.is_symlink():
                     links.append(entry.path)
                 elif entry.is_dir(follow_symlinks=False):
-                    if entry.name != "__pycache__":
+                    if entry.name not in NOT_SEARCHED:
                         walk(entry.path, objects, links)
                 elif entry.name.endswith(".so") or ".so." in entry.name:
                     objects.append(entry.path)
@@ -183,23 +187,48 @@ def time_zones():
 def certificates():
     """OpenSSL's configuration and the directory of trusted authorities, which holds mostly links."""
     try:
-        import ssl
+        import _ssl  # ssl itself takes its time to be imported
     except ImportError:
         return []
-    paths = ssl.get_default_verify_paths()
-    base = os.path.dirname(paths.openssl_cafile)
-    found = [os.path.join(base, "openssl.cnf"), paths.openssl_cafile, paths.openssl_capath]
+    _, file, _, directory = _ssl.get_default_verify_paths()
+    found = [os.path.join(os.path.dirname(file), "openssl.cnf"), file, directory]
     return [path for path in found if os.path.exists(path)]
 
 
 def targets_of(links, inside):
-    """Where links lead that would lead nowhere inside. One link of a farm stands for the directory."""
+    """Where links lead that would lead nowhere inside."""
     found = set()
     for link in links:
         target = os.path.realpath(link)
-        if not inside(target) and os.path.exists(target):
+        # Whoever links to a directory such as /etc or /usr/share does not mean all of it to be shown.
+        broad = os.path.isdir(target) and target.count("/") < 3
+        if not inside(target) and not broad and os.path.exists(target):
             found.add(target)
     return found
+
+
+FARM = 20  # links
+
+
+def farms_of(directory):
+    """Where the links in a directory of links lead. Hundreds to one directory make that visible; a few are made
+    visible by themselves, since what else lies beside their targets is nobody's business."""
+    leads = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                target = os.path.join(directory, os.readlink(entry.path))
+                leads.setdefault(os.path.dirname(target), []).append(target)
+    found = set()
+    for place, targets in leads.items():
+        place = os.path.realpath(place)
+        if beneath(place, [directory]):
+            continue
+        if len(targets) >= FARM:
+            found.add(place)
+        else:
+            found |= {os.path.realpath(target) for target in targets}
+    return {path for path in found if os.path.exists(path) and not beneath(path, [directory])}
 
 
 def describe(libpython):
@@ -224,9 +253,7 @@ def describe(libpython):
         # By the name under which it is asked for, and by its own, which applications may know.
         mounts[path] = mounts[real] = real
         if os.path.isdir(real):
-            farm = [entry.path for entry in os.scandir(real) if entry.is_symlink()]
-            for target in targets_of(farm, lambda target, real=real: beneath(target, [real])):
-                mounts[os.path.dirname(target)] = os.path.dirname(target)
+            mounts.update((target, target) for target in farms_of(real))
     for target in targets_of(links, inside):
         mounts.setdefault(target, target)
     if os.path.exists("/etc/mime.types"):

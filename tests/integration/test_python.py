@@ -174,6 +174,9 @@ def test_libraries_time_zones_and_certificates_are_there(place, refuse):
     assert status == 200, served.log()
     found = json.loads(body)
     assert found["ca"] > 20 and found["zone"] == "Pacific/Auckland" and found["lzma"] == "ok"
+    # ... and not much else.
+    assert not {"shadow", "machine-id", "ld.so.cache", "fstab"} & set(found["etc"]), found["etc"]
+    assert not found["bin"]
     assert found["libc"] and abs(found["numpy"] - 8) < 1e-9 and found["localhost"] == "127.0.0.1"
 
 

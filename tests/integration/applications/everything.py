@@ -175,6 +175,7 @@ def imports(environ, start_response):
     return text(start_response, json.dumps({
         "ca": len(context.get_ca_certs()) or context.cert_store_stats()["x509_ca"], "zone": when,
         "sqlite": version, "lzma": lzma.decompress(lzma.compress(b"ok")).decode(),
+        "etc": sorted(os.listdir("/etc")), "bin": os.listdir("/usr/bin") if os.path.exists("/usr/bin") else [],
         "libc": ctypes.CDLL(None).getpid() == os.getpid(),
         "numpy": float(numpy.linalg.det(numpy.eye(3) * 2)), "user": me.pw_name,
         "group": grp.getgrgid(os.getgid()).gr_name, "localhost": socket.gethostbyname("localhost")}))
