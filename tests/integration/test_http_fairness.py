@@ -248,3 +248,51 @@ def test_a_thousand_slow_clients_are_not_felt(place):
     added = statistics.median(second - first for first, second in pairs)
     assert ratio < 1.5 or added < 0.3 * clade.SLOW, pairs
     assert not server.find("worker-exited")
+
+
+# --- pipelines ------------------------------------------------------------------------------------
+
+
+def test_a_pipeline_without_end_costs_little(place):
+    """Requests as fast as they can be sent, of which no answer is read: it is the client who has to wait."""
+    server, port = wire.serve(place)
+    (pid,) = server.workers("app")
+    wire.fetch(port, "/sized?size=100000")
+    before = clade.rss(pid)
+    for target in ("/", "/sized?size=100000", "/nothing"):
+        with wire.Connection(port, 0.3, receive_buffer=4096) as connection:
+            with contextlib.suppress(TimeoutError):
+                for _ in range(200):
+                    connection.send(wire.message(target) * 10000)
+                raise AssertionError("everything was taken")
+            assert wire.fetch(port).status == 200
+            assert clade.rss(pid) < before + (4 << 20) * clade.SLOW, target
+    assert not server.find("worker-exited")
+
+
+def test_a_pipeline_lets_others_in(place):
+    """One client who always has a further request, and reads; and others, between two of those."""
+    _, port = wire.serve(place)
+    with subprocess.Popen([sys.executable, "-c", PIPELINE, str(port)], stdin=subprocess.PIPE) as client:
+        clade.wait_until(lambda: wire.told(port)["calls"] > 1000, 10, "it is at work")
+        took = []
+        for _ in range(30):
+            start = time.monotonic()
+            assert wire.fetch(port).status == 200
+            took.append(time.monotonic() - start)
+        calls = wire.told(port)["calls"]
+        client.stdin.close()
+    assert calls > 1000 + len(took)
+    assert statistics.median(took) < 0.1 * clade.SLOW, took
+
+
+PIPELINE = """
+import select, socket, sys, threading
+client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def read():
+    while client.recv(1 << 20):
+        pass
+threading.Thread(target=read, daemon=True).start()
+while not select.select([sys.stdin], [], [], 0)[0]:
+    client.sendall(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n" * 1000)
+"""
