@@ -258,7 +258,8 @@ def test_a_pipeline_without_end_costs_little(place):
     server, port = wire.serve(place)
     (pid,) = server.workers("app")
     wire.fetch(port, "/sized?size=100000")
-    before = clade.rss(pid)
+    # What AddressSanitizer is given back it keeps for a while.
+    allowed = clade.rss(pid) + (300 << 20 if clade.sanitized() else 4 << 20)
     for target in ("/", "/sized?size=100000", "/nothing"):
         with wire.Connection(port, 0.3, receive_buffer=4096) as connection:
             with contextlib.suppress(TimeoutError):
@@ -266,7 +267,7 @@ def test_a_pipeline_without_end_costs_little(place):
                     connection.send(wire.message(target) * 10000)
                 raise AssertionError("everything was taken")
             assert wire.fetch(port).status == 200
-            assert clade.rss(pid) < before + (4 << 20) * clade.SLOW, target
+            assert clade.rss(pid) < allowed, target
     assert not server.find("worker-exited")
 
 
