@@ -25,11 +25,13 @@ int fd_cloexec(int fd, bool on)
 
 int fd_nonblock(int fd, bool on)
 {
-        int flags = fcntl(fd, F_GETFL);
+        int before = fcntl(fd, F_GETFL), flags;
 
-        if (flags < 0)
+        if (before < 0)
                 return -errno;
-        flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+        flags = on ? before | O_NONBLOCK : before & ~O_NONBLOCK;
+        if (flags == before)
+                return 0;
         return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 

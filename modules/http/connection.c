@@ -104,12 +104,15 @@ void connection_close(struct loop *loop, struct connection *connection)
         output_finish(&connection->output);
         free(TAKE_PTR(connection->pending));
         free(TAKE_PTR(connection->local));
+        /* Closing alone would not do where whoever passed it to us has not closed it yet. */
+        if (connection->registered && loop->server->share.slots)
+                epoll_ctl(loop->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
         fd_close(TAKE_FD(connection->fd));
         TAILQ_REMOVE(&loop->connections, connection, in_loop);
         loop->connection_count--;
         connection->state = CONNECTION_GONE;
         TAILQ_INSERT_TAIL(&loop->gone, connection, in_loop);
-        if (!loop->accepting && !loop->stopping)
+        if (!loop->accepting && !loop->stopping && !server_is_spent(loop->server))
                 loop_accept_begin(loop);
 }
 

@@ -10,4 +10,6 @@ struct date {
         size_t length;
 };
 
+/* Of any second since 1970, until the year 9999. */
+void date_print(struct date *date, time_t second);
 const struct date *date_now(struct date *date);

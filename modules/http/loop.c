@@ -186,13 +186,18 @@ static int wait_for_events(struct loop *loop, struct epoll_event *events)
         return n;
 }
 
+static bool is_over(const struct loop *loop)
+{
+        return loop->connection_count == 0 && (loop->stopping || server_is_spent(loop->server));
+}
+
 int loop_run(struct loop *loop)
 {
         struct epoll_event events[LOOP_EVENTS];
         int r = 0;
 
         pthread_mutex_lock(&loop->lock);
-        while (!loop->stopping || loop->connection_count > 0) {
+        while (!is_over(loop)) {
                 int n = wait_for_events(loop, events);
 
                 if (n == -EINTR)

@@ -18,8 +18,6 @@ static bool pass_on(struct loop *loop, struct connection *connection)
                 return false;
         if (share_send(&loop->server->share, connection->fd, connection->listener->index) < 0)
                 return false;
-        /* Closing would not do: the connection lives on, and would be reported here. */
-        epoll_ctl(loop->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
         connection_close(loop, connection);
         return true;
 }

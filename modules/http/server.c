@@ -141,7 +141,9 @@ bool server_counts_out(struct http_server *server)
                 atomic_store(&server->leaving, true);
                 share_leave(&server->share);
                 server->worker->leave(server->worker);
-                http_server_stop(server);
+                /* A worker of one request ends with its connection, and nobody has to be told. */
+                if (limit > 1)
+                        http_server_stop(server);
         }
         return count >= limit;
 }

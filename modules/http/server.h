@@ -27,6 +27,12 @@ struct http_server {
 /* Whether SIGTERM, or whoever else, has told it to. */
 bool server_is_stopping(const struct http_server *server);
 
+/* Whether it was made for one request, which has begun: what it has is all there will be. */
+static inline bool server_is_spent(const struct http_server *server)
+{
+        return server->worker->application->limits.requests == 1 && atomic_load(&server->leaving);
+}
+
 /* A request is about to be handled. Whether it is the last one that limits.requests allows, or beyond: then the worker
  * begins to leave. What had begun to come is served even so. */
 bool server_counts_out(struct http_server *server);
