@@ -75,7 +75,8 @@ static void fill_chunks(void)
 /* Cloning copies page tables, and a huge page has none: measured with Flask loaded, four of them make a clone
  * cheaper by a sixth, and workers pay nothing for it later: what they write to is split and copied by 4 KiB. Whole
  * parts of the heap are collapsed now that nothing moves in them any more; a kernel that cannot (before 6.1, or
- * without memory to spare) leaves them as they are. Without /proc nobody knows where the heap is. */
+ * without memory to spare) leaves them as they are. Address space that is merely reserved, by the terabyte in a
+ * build with AddressSanitizer, is passed over. Without /proc nobody knows where the heap is. */
 static void collapse(void)
 {
         FILE *maps = fopen("/proc/self/maps", "re");
@@ -85,7 +86,8 @@ static void collapse(void)
 
         while (maps && fgets(line, sizeof(line), maps)) {
                 if (sscanf(line, "%p-%p %7s %*s %*s %lu", &from, &to, rights, &inode) != 4 ||
-                    inode != 0 || strcmp(rights, "rw-p") != 0 || strstr(line, "[stack"))
+                    inode != 0 || strcmp(rights, "rw-p") != 0 || strstr(line, "[stack") ||
+                    (char *)to - (char *)from > HEAP_MAX)
                         continue;
                 for (char *part = (char *)from + (-(uintptr_t)from & (HUGE - 1));
                      part + HUGE <= (char *)to; part += HUGE)
