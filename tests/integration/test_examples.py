@@ -58,7 +58,7 @@ class Example:
                 for answer in pool.map(lambda _: worker_of(), range(16)):
                     answers.append(answer)
                     met.add(answer[0])
-            assert met <= self.workers(), "answered by somebody who is no worker"
+            assert met <= self.workers(), f"answered by somebody who is no worker:\n{self.server.story(200)}"
             return len(met) >= (least or self.count)
 
         clade.wait_until(some, 30, f"{least or self.count} of {self.count} workers answer")
@@ -74,7 +74,7 @@ class Example:
         for pid in self.server.workers(self.name):
             status = clade.status(pid)
             assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2" and int(status["CapEff"], 16) == 0
-        assert not self.server.find("worker-exited")
+        assert not self.server.find("worker-exited"), self.server.story(200)
         assert not self.server.find("output", level="error")
 
     def end(self):
