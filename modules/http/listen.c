@@ -110,10 +110,7 @@ static struct connection *find_idle(const struct loop *loop)
 
         for (size_t i = 0; loop->connection_max > 1 && i < ARRAY_SIZE(kinds); i++) {
                 struct timer *timer = timers_oldest(&loop->timers, kinds[i]);
-                struct connection *connection =
-                        timer ? (struct connection *)((char *)timer -
-                                                      offsetof(struct connection, timer))
-                              : NULL;
+                struct connection *connection = timer ? connection_of_timer(timer) : NULL;
 
                 if (connection && connection->state == CONNECTION_IDLE)
                         return connection;

@@ -155,8 +155,7 @@ static void expire(struct loop *loop)
         struct timer *timer;
 
         while ((timer = timers_expired(&loop->timers)))
-                connection_expired(loop, (struct connection *)((char *)timer -
-                                                               offsetof(struct connection, timer)));
+                connection_expired(loop, connection_of_timer(timer));
         if (loop->log.due && loop->timers.now >= loop->log.due)
                 log_flush(&loop->log);
         if (loop->accept_again && loop->timers.now >= loop->accept_again && !loop->stopping)

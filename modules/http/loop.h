@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
 
@@ -66,6 +67,11 @@ struct connection {
 };
 
 TAILQ_HEAD(connection_list, connection);
+
+static inline struct connection *connection_of_timer(struct timer *timer)
+{
+        return (struct connection *)(void *)((char *)timer - offsetof(struct connection, timer));
+}
 
 struct loop {
         struct http_server *server;

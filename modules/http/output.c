@@ -46,8 +46,7 @@ bool output_is_empty(const struct output *output)
 
 bool output_is_full(const struct output *output)
 {
-        return output->spill_end - output->spill_start >= OUTPUT_SPILL_MAX ||
-               (output->room->held >= OUTPUT_TOTAL_MAX && !output_is_empty(output));
+        return output->spill_end - output->spill_start >= OUTPUT_SPILL_MAX;
 }
 
 /* What has been sent makes room at the front. */

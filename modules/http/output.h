@@ -35,6 +35,12 @@ void output_finish(struct output *output);
 
 bool output_is_empty(const struct output *output);
 
+/* Whether all answers of the loop together hold as much as they may. */
+static inline bool output_is_crowded(const struct output_room *room)
+{
+        return room->held >= OUTPUT_TOTAL_MAX;
+}
+
 /* Whether whoever writes should wait until the client has taken some. */
 bool output_is_full(const struct output *output);
 

@@ -34,10 +34,26 @@ static int call_respond(struct clade_request *request, unsigned status, const ch
         return answer_respond(&call->loop->answer, status, reason, fields, field_count);
 }
 
+/* Clients that take nothing use up what all answers share. Not the one who is being answered pays for that, and not those
+ * behind: whoever has taken nothing for longest is given up. */
+static void make_room(struct loop *loop)
+{
+        struct timer *silent;
+
+        if (!output_is_crowded(&loop->room))
+                return;
+        pthread_mutex_lock(&loop->lock);
+        while (output_is_crowded(&loop->room) &&
+               (silent = timers_oldest(&loop->timers, TIMER_SEND)))
+                connection_close(loop, connection_of_timer(silent));
+        pthread_mutex_unlock(&loop->lock);
+}
+
 static int call_write(struct clade_request *request, const void *data, size_t size)
 {
         const struct call *call = request->internal;
 
+        make_room(call->loop);
         return answer_write(&call->loop->answer, data, size);
 }
 
