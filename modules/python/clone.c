@@ -16,21 +16,35 @@ void python_clone_done(struct clade_application *application)
         PyOS_AfterFork_Parent();
 }
 
+/* What load.py's settle() left to each worker. It is done without a line of Python where that is possible: the first
+ * one costs a new process as much as the whole of PyOS_AfterFork_Child. */
+static int renew(struct python *python)
+{
+        PyObject *attribute = PyTuple_GET_ITEM(python->renew, 0);
+        PyObject *seed = PyTuple_GET_ITEM(python->renew, 1), *done;
+
+        if (attribute != Py_None &&
+            PyObject_SetAttr(PyTuple_GET_ITEM(attribute, 0), PyTuple_GET_ITEM(attribute, 1),
+                             PyTuple_GET_ITEM(attribute, 2)) < 0)
+                return -1;
+        if (seed == Py_None)
+                return 0;
+        done = PyObject_CallNoArgs(seed);
+        Py_XDECREF(done);
+        return done ? 0 : -1;
+}
+
 int python_after_clone(struct clade_worker *worker)
 {
         struct python *python = worker->application->data;
-        PyObject *done;
 
         PyOS_AfterFork_Child();
-        done = PyObject_CallMethod(python->load, "renew", NULL);
-        if (!done) {
-                python_report(python, "renewing the worker");
-                return worker->application->host->fail(worker->failure, EINVAL,
-                                                       "its traceback is in the application's log",
-                                                       "a clone cannot be made a worker");
-        }
-        Py_DECREF(done);
-        return 0;
+        if (renew(python) == 0)
+                return 0;
+        python_report(python, "renewing the worker");
+        return worker->application->host->fail(worker->failure, EINVAL,
+                                               "its traceback is in the application's log",
+                                               "a clone cannot be made a worker");
 }
 
 void python_report(struct python *python, const char *what)

@@ -173,7 +173,6 @@ static int load_all(struct clade_application *application, struct python *python
 int python_preload(struct clade_application *application)
 {
         struct python *python = application->data;
-        PyObject *done;
         int r = load_all(application, python);
 
         if (r == 0)
@@ -187,10 +186,9 @@ int python_preload(struct clade_application *application)
                 r = check_children(application);
         if (r < 0)
                 return r;
-        done = PyObject_CallMethod(python->load, "settle", NULL);
-        if (!done)
+        python->renew = PyObject_CallMethod(python->load, "settle", NULL);
+        if (!python->renew)
                 return explain(application);
-        Py_DECREF(done);
         heap_settle();
         return 0;
 }

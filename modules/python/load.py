@@ -164,17 +164,18 @@ def lively():
 
 
 def settle():
-    """The last of what is said and collected before the heap is shared."""
+    """The last of what is said and collected before the heap is shared. Returns what each worker has to do: an
+    attribute to set, and a function to call; either can be None."""
     import gc
     for stream in (sys.stdout, sys.stderr):
         if stream:
             stream.flush()
-    spare(getattr(sys.modules.get("threading"), "_after_fork", None))
+    spared = spare(getattr(sys.modules.get("threading"), "_after_fork", None))
+    # Random states that do not look after themselves in a clone, as random's own does.
+    numpy = sys.modules.get("numpy.random")
     gc.collect()
     gc.freeze()
-
-
-SPARED = []  # (function, its code)
+    return spared, numpy.seed if numpy else None
 
 
 def nothing():
@@ -183,22 +184,13 @@ def nothing():
 
 def spare(function):
     """threading's hook for the child of a fork looks after threads that are not there any more. In a clone of ours
-    there were none, and going through all that would cost each worker some 200 KiB of its own pages. Children that
-    workers fork have it again."""
+    there were none, and going through all that would cost each worker some 200 KiB of its own pages. The answer
+    is what makes it whole again: workers can fork, too."""
     code = getattr(function, "__code__", None)
-    if code and not code.co_freevars:
-        SPARED.append((function, code))
-        function.__code__ = nothing.__code__
-
-
-def renew():
-    """In a new worker: what was spared is back, and random states that do not look after themselves, as random's own
-    does, are seeded."""
-    for function, code in SPARED:
-        function.__code__ = code
-    numpy = sys.modules.get("numpy.random")
-    if numpy:
-        numpy.seed()
+    if not code or code.co_freevars:
+        return None
+    function.__code__ = nothing.__code__
+    return function, "__code__", code
 
 
 def watch(number):

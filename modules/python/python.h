@@ -35,6 +35,7 @@ struct python {
         size_t stack_size; /* bytes of each thread's; 0: the system's */
         bool asgi;         /* from preload on */
         PyObject *load;    /* load.py, as a module of its own */
+        PyObject *renew;   /* what each worker has to do: clone.c */
         PyObject *serve;   /* ASGI: asgi.py */
         PyObject *server;  /* ... and the name of what serves */
         struct wsgi *wsgi;

@@ -196,6 +196,7 @@ def test_workers_are_clones_of_what_was_loaded(place):
         assert state["forked"][-1] == "child" and state["forked"].count("child") == 1
         assert state["forked"].count("before") == state["forked"].count("parent") + 1
         assert state["threads"] == ["MainThread"]
+        assert state["hook"] == "_after_fork"  # what the clone was spared is back
     assert len({state["random"] for state in states.values()}) == 3
 
 

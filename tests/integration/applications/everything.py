@@ -32,6 +32,7 @@ def show_state(environ, start_response):
     time.sleep(float(environ["QUERY_STRING"] or 0))
     return text(start_response, json.dumps({
         "pid": os.getpid(), "loaded_by": LOADED_BY, "forked": FORKED, "random": random.random(),
+        "hook": threading._after_fork.__code__.co_name,
         "threads": [thread.name for thread in threading.enumerate()], "uid": os.getuid()}))
 
 
