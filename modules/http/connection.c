@@ -53,6 +53,7 @@ static struct connection *connection_adopt(struct loop *loop, int fd, struct lis
         }
         TAILQ_INSERT_TAIL(&loop->connections, connection, in_loop);
         loop->connection_count++;
+        share_gained(&loop->server->share);
         timers_arm(&loop->timers, &connection->timer, timer);
         if (take_local_address(connection) < 0) {
                 connection_close(loop, connection);
@@ -110,6 +111,7 @@ void connection_close(struct loop *loop, struct connection *connection)
         fd_close(TAKE_FD(connection->fd));
         TAILQ_REMOVE(&loop->connections, connection, in_loop);
         loop->connection_count--;
+        share_lost(&loop->server->share);
         connection->state = CONNECTION_GONE;
         TAILQ_INSERT_TAIL(&loop->gone, connection, in_loop);
         if (!loop->accepting && !loop->stopping && !server_is_spent(loop->server))

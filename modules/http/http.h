@@ -52,6 +52,9 @@ struct http_hooks {
  * Call it before anything else takes a place in `kept`. 0 or a negative errno, as a hook returns it. */
 int http_setup(struct clade_application *application);
 
+/* In preload, where it turns out that no worker will speak HTTP: gives back what http_setup made. */
+void http_forget(struct clade_application *application);
+
 struct http_server;
 
 /* In start: everything for `loops` loops. Takes over SIGTERM, which ends all loops gracefully. 0 or a negative errno after

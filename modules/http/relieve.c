@@ -32,6 +32,24 @@ static struct connection *idle_connection(const struct epoll_event *event)
         return connection;
 }
 
+/* Where handlers take their time, clients of a loop that has many wait for each other, while those of one that has few do
+ * not: then it is better to have as many as the others, though none of those is idle now. */
+#define LONG_WAIT 1000000 /* ns */
+#define GIVE_AWAY 8       /* in one round: others do the same */
+
+static unsigned surplus(const struct loop *loop, int count)
+{
+        uint32_t fair;
+        size_t held = loop->connection_count;
+
+        if ((uint64_t)count * loop->typical < LONG_WAIT)
+                return 0;
+        fair = share_fair(&loop->server->share);
+        if (held <= fair)
+                return 0;
+        return held - fair < GIVE_AWAY ? (unsigned)(held - fair) : GIVE_AWAY;
+}
+
 void loop_distribute(struct loop *loop, const struct epoll_event *events, int count)
 {
         uint64_t wait = 0;
@@ -49,6 +67,8 @@ void loop_distribute(struct loop *loop, const struct epoll_event *events, int co
                 if (wait > PASSING_COST) {
                         if (!asked)
                                 room = share_room(&loop->server->share);
+                        if (!asked && room == 0)
+                                room = surplus(loop, count);
                         asked = true;
                         if (room == 0)
                                 return;

@@ -56,6 +56,11 @@ int http_setup(struct clade_application *application)
         return 0;
 }
 
+void http_forget(struct clade_application *application)
+{
+        share_forget(application, &prepared);
+}
+
 static int server_init(struct http_server *server)
 {
         int r;
@@ -64,7 +69,7 @@ static int server_init(struct http_server *server)
         if (server->stop < 0)
                 return -errno;
         server->share = prepared;
-        share_take(&server->share, server->worker);
+        share_take(&server->share, server->worker, server->loop_count);
         server->loops = calloc(server->loop_count, sizeof(*server->loops));
         if (!server->loops)
                 return -ENOMEM;

@@ -8,6 +8,10 @@
 
 #include "base/own.h"
 
+/* More than a worker can have is a lie, or a count that a kill has left below zero. */
+#define LOOPS_MAX       1024
+#define CONNECTIONS_MAX (1u << 20)
+
 struct parcel {
         uint32_t listener;
 };
@@ -41,7 +45,17 @@ int share_setup(struct clade_application *application, struct share *ret_share)
         return 0;
 }
 
-void share_take(struct share *share, const struct clade_worker *worker)
+void share_forget(struct clade_application *application, struct share *share)
+{
+        if (!share->slots)
+                return;
+        fd_close(TAKE_FD(application->kept[share->send]));
+        fd_close(TAKE_FD(application->kept[share->receive]));
+        munmap(share->slots, share->slot_count * sizeof(struct share_slot));
+        *share = (struct share){.send = -1, .receive = -1};
+}
+
+void share_take(struct share *share, const struct clade_worker *worker, unsigned loops)
 {
         if (!share->slots)
                 return;
@@ -50,6 +64,8 @@ void share_take(struct share *share, const struct clade_worker *worker)
         share->receive = worker->kept[share->receive];
         /* What a worker left here that was killed. */
         atomic_store(&share->slots[share->own].idle, 0);
+        atomic_store(&share->slots[share->own].connections, 0);
+        atomic_store(&share->slots[share->own].loops, loops);
         atomic_store(&share->slots[share->own].alive, 1);
 }
 
@@ -63,6 +79,38 @@ void share_busy(struct share *share)
 {
         if (share->slots)
                 atomic_fetch_sub_explicit(&share->slots[share->own].idle, 1, memory_order_relaxed);
+}
+
+void share_gained(struct share *share)
+{
+        if (share->slots)
+                atomic_fetch_add_explicit(&share->slots[share->own].connections, 1,
+                                          memory_order_relaxed);
+}
+
+void share_lost(struct share *share)
+{
+        if (share->slots)
+                atomic_fetch_sub_explicit(&share->slots[share->own].connections, 1,
+                                          memory_order_relaxed);
+}
+
+uint32_t share_fair(const struct share *share)
+{
+        uint64_t connections = 0, loops = 0;
+
+        for (uint32_t i = 0; share->slots && i < share->slot_count; i++) {
+                const struct share_slot *slot = &share->slots[i];
+                uint32_t its = atomic_load_explicit(&slot->loops, memory_order_relaxed);
+                uint32_t held = atomic_load_explicit(&slot->connections, memory_order_relaxed);
+
+                if (its > LOOPS_MAX || held > CONNECTIONS_MAX ||
+                    !atomic_load_explicit(&slot->alive, memory_order_relaxed))
+                        continue;
+                loops += its;
+                connections += held;
+        }
+        return loops > 1 ? (uint32_t)((connections + loops - 1) / loops) : UINT32_MAX;
 }
 
 void share_leave(struct share *share)
@@ -88,8 +136,7 @@ unsigned share_room(const struct share *share)
                 const struct share_slot *slot = &share->slots[i];
                 uint32_t loops = atomic_load_explicit(&slot->idle, memory_order_relaxed);
 
-                /* More than a worker can have is a lie, or a count that a kill has left below zero. */
-                if (loops <= 1024 && atomic_load_explicit(&slot->alive, memory_order_relaxed))
+                if (loops <= LOOPS_MAX && atomic_load_explicit(&slot->alive, memory_order_relaxed))
                         idle += loops;
         }
         if (idle == 0)

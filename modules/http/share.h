@@ -1,7 +1,7 @@
 /* How workers of one application pass connections to each other.
  *
  * A connection stays with the worker that accepted it, until its next request arrives while that worker is busy and
- * another is not. Then it is sent away, descriptor and all, over a socket that all of them can receive from: one
+ * another is not, or has fewer of them. Then it is sent away, descriptor and all, over a socket that all of them can receive from: one
  * queue, from which whoever is idle first takes the next. So it never comes to wait for one certain worker again.
  *
  * Who is idle they say in a page of memory, a line for each slot. All of it is advice: a line that lies, because its
@@ -23,9 +23,11 @@
 
 /* In memory that all workers of the application write. Each has a line of the cache to itself. */
 struct share_slot {
-        _Atomic uint32_t idle;  /* loops that wait for events */
-        _Atomic uint32_t alive; /* it takes connections from the queue */
-        char spare[56];
+        _Atomic uint32_t idle;        /* loops that wait for events */
+        _Atomic uint32_t alive;       /* it takes connections from the queue */
+        _Atomic uint32_t loops;       /* that it has */
+        _Atomic uint32_t connections; /* of all of them */
+        char spare[48];
 };
 
 /* Made in the prototype, then the worker's copy. */
@@ -39,8 +41,18 @@ struct share {
 /* In the prototype: makes the memory and the queue, and puts that into application->kept. 0 or a negative errno. */
 int share_setup(struct clade_application *application, struct share *ret_share);
 
+/* There, too: nobody will need it. */
+void share_forget(struct clade_application *application, struct share *share);
+
 /* In the worker. */
-void share_take(struct share *share, const struct clade_worker *worker);
+void share_take(struct share *share, const struct clade_worker *worker, unsigned loops);
+
+/* It has one connection more, or less. */
+void share_gained(struct share *share);
+void share_lost(struct share *share);
+
+/* What every loop would have, if all had as many, rounded up. UINT32_MAX: nothing is shared. */
+uint32_t share_fair(const struct share *share);
 
 /* A loop begins or ends to wait. */
 void share_idle(struct share *share);

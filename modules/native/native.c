@@ -131,6 +131,8 @@ static int preload(struct clade_application *application)
                 return application->host->fail(application->failure, ENOMEM, NULL, "no memory");
         application->data = entry;
         r = find_entry(application, library, path, entry);
+        if (r == 0 && !entry->handler)
+                http_forget(application);
         return r < 0 ? r : call_preload(application, library, path);
 }
 

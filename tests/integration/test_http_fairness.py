@@ -6,7 +6,6 @@ Latencies are compared within one run, with and without the disturbance, in turn
 
 import contextlib
 import json
-import os
 import resource
 import select
 import statistics
@@ -231,7 +230,7 @@ def test_a_thousand_slow_clients_are_not_felt(place):
                 clients.stdin.close()
                 reports.append(json.loads(clients.stdout.readline()))
         # All of them have gone, also for the workers.
-        clade.wait_until(lambda: all(len(os.listdir(f"/proc/{pid}/fd")) < 200 for pid in server.workers("app")), 20,
+        clade.wait_until(lambda: all(wire.descriptors(pid) < 200 for pid in server.workers("app")), 20,
                          "they are closed")
 
     try:

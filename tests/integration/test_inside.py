@@ -166,7 +166,9 @@ def test_signals_reach_nobody(place):  # row 31
     scopes = server.find("application-ready", "inside")[0]["landlock"] >= 6
     all_refused(clade.get(port, "/signals?pid=1"), 7)
     others = 0
-    for _ in range(10):
+    for rounds in range(100):  # who answers is not ours to say
+        if others >= 10 and rounds >= 10:
+            break
         for target in server.workers("inside").values():
             found = answers(clade.get(port, f"/signals?pid={target}"))
             assert found.pop("everybody") in REFUSED

@@ -49,7 +49,7 @@ def test_nothing_runs_until_somebody_comes(place):
     assert 1 <= len(alive(server)) <= 2
     # ... and nothing some time after; and once more from the beginning.
     clade.wait_until(lambda: not alive(server), 10, "the idle worker has gone")
-    assert server.find("worker-idle", "app")
+    server.wait_event("worker-idle", "app")
     assert not server.find("worker-backoff")
     assert ask(port)[2] == 1
     assert server.stop() == 0

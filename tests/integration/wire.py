@@ -292,4 +292,8 @@ def serve(place, processes=1, port=None, settings=None, **more):
 
 
 def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """How many it has. Of a process that has an id of its own only root can tell; for all others it is always the same."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except PermissionError:
+        return 1

@@ -89,7 +89,7 @@ static void two_init(struct two *two)
                 two->worker[i] = (struct clade_worker){
                         .application = &two->application, .slot = i, .kept = two->application.kept};
                 two->share[i] = two->prepared;
-                share_take(&two->share[i], &two->worker[i]);
+                share_take(&two->share[i], &two->worker[i], 1);
         }
 }
 
