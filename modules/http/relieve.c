@@ -194,7 +194,8 @@ void loop_let_go(struct loop *loop, struct connection *connection)
                 connection_linger(loop, connection);
 }
 
-void loop_receive(struct loop *loop)
+/* Whether there was one. */
+static bool receive_one(struct loop *loop)
 {
         union address remote = {0};
         socklen_t size = sizeof(remote);
@@ -202,17 +203,30 @@ void loop_receive(struct loop *loop)
         int fd;
 
         if (!loop->accepting)
-                return;
-        if (loop->connection_count >= loop->connection_max)
-                return loop_accept_end(loop);
+                return false;
+        if (loop->connection_count >= loop->connection_max) {
+                loop_accept_end(loop);
+                return false;
+        }
         fd = share_receive(&loop->server->share, loop->server->worker->application->listener_count,
                            &listener);
         if (fd < 0)
-                return;
+                return fd == -EPROTO;
         /* A client that has gone meanwhile has no address any more. */
         if (getpeername(fd, &remote.any, &size) < 0) {
                 fd_close(fd);
-                return;
+                return true;
         }
         connection_create(loop, fd, &loop->listeners[listener], &remote, size, TIMER_IDLE);
+        return true;
+}
+
+/* Where rounds are long, all that are meant for us, or the last of them would wait for as many rounds. */
+void loop_receive(struct loop *loop)
+{
+        bool more = receive_one(loop);
+
+        for (int i = 1; more && i < GIVE_AWAY && loop->typical >= LONG_WAIT / GIVE_AWAY; i++)
+                more = loop->connection_count < share_fair(&loop->server->share) &&
+                       receive_one(loop);
 }
