@@ -399,3 +399,18 @@ def test_one_request_for_each_worker(place, spare):
     assert not clients.failures, clients.failures[:5]
     assert clients.answers >= 10
     assert all(event.get("code") == 0 for event in server.find("worker-exited")), server.story()
+
+
+def test_readers_that_never_read_do_not_stall_others(place):
+    """Together they ask for more than is held for all; then it is they who have to go."""
+    server, port = wire.serve(place, processes=2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(80):
+            connection = stack.enter_context(wire.Connection(port, 20, receive_buffer=4096))
+            connection.send(wire.message("/sized?size=8000000"))
+        for _ in range(20):
+            start = time.monotonic()
+            assert wire.fetch(port).status == 200
+            assert time.monotonic() - start < 5 * clade.SLOW
+    assert wire.fetch(port, "/sized?size=8000000", timeout=20).body == wire.pattern(8000000)
+    assert not server.find("worker-exited")
