@@ -206,7 +206,8 @@ def test_no_call_fails_unnoticed(place, role, refuse):
             failures = [event for event in events if event["event"] in ("application-failed", "failed")]
             if facts:
                 assert facts == whole, call
-                assert status == 0, (call, status, events)
+                # What the event loop itself needs may fail after that: then clade ends, and says so.
+                assert status == 0 or failures, (call, status, events)
             else:
                 # One that was ready before it failed is stopped like any other, or clade itself has failed.
                 ready = any(event["event"] == "application-ready" for event in events)
