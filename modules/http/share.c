@@ -154,27 +154,45 @@ bool share_has_others(const struct share *share)
         return false;
 }
 
-int share_send(const struct share *share, int fd, size_t listener)
-{
-        struct parcel parcel = {.listener = (uint32_t)listener};
-        struct iovec part = {&parcel, sizeof(parcel)};
+/* A message with room for one descriptor. */
+struct envelope {
+        struct parcel parcel;
+        struct iovec part;
         union {
                 char bytes[CMSG_SPACE(sizeof(int))];
                 struct cmsghdr align;
-        } control = {.bytes = {0}};
-        struct msghdr message = {
-                .msg_iov = &part,
-                .msg_iovlen = 1,
-                .msg_control = control.bytes,
-                .msg_controllen = sizeof(control.bytes),
-        };
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        } control;
+        struct msghdr message;
+};
 
+static void envelope_init(struct envelope *envelope, size_t listener)
+{
+        *envelope = (struct envelope){
+                .parcel = {.listener = (uint32_t)listener},
+                .part = {&envelope->parcel, sizeof(envelope->parcel)},
+                .message =
+                        {
+                                .msg_iov = &envelope->part,
+                                .msg_iovlen = 1,
+                                .msg_control = envelope->control.bytes,
+                                .msg_controllen = sizeof(envelope->control.bytes),
+                        },
+        };
+}
+
+int share_send(const struct share *share, int fd, size_t listener)
+{
+        struct envelope envelope;
+        struct cmsghdr *header;
+
+        envelope_init(&envelope, listener);
+        header = CMSG_FIRSTHDR(&envelope.message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-        return sendmsg(share->send, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+        return sendmsg(share->send, &envelope.message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno
+                                                                                        : 0;
 }
 
 /* The one descriptor of a message, or -1; further ones are closed. */
@@ -213,27 +231,18 @@ static bool is_connection(int fd)
 
 int share_receive(const struct share *share, size_t listener_count, size_t *ret_listener)
 {
-        struct parcel parcel = {0};
-        struct iovec part = {&parcel, sizeof(parcel)};
-        union {
-                char bytes[CMSG_SPACE(sizeof(int))];
-                struct cmsghdr align;
-        } control = {.bytes = {0}};
-        struct msghdr message = {
-                .msg_iov = &part,
-                .msg_iovlen = 1,
-                .msg_control = control.bytes,
-                .msg_controllen = sizeof(control.bytes),
-        };
-        ssize_t n = recvmsg(share->receive, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        struct envelope envelope;
         cleanup_fd int fd = -1;
+        ssize_t n;
 
+        envelope_init(&envelope, 0);
+        n = recvmsg(share->receive, &envelope.message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return -errno;
-        fd = take_descriptor(&message);
-        if (n != sizeof(parcel) || fd < 0 || parcel.listener >= listener_count ||
+        fd = take_descriptor(&envelope.message);
+        if (n != sizeof(envelope.parcel) || fd < 0 || envelope.parcel.listener >= listener_count ||
             !is_connection(fd))
                 return -EPROTO;
-        *ret_listener = parcel.listener;
+        *ret_listener = envelope.parcel.listener;
         return TAKE_FD(fd);
 }

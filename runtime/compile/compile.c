@@ -190,6 +190,8 @@ static int fill_launch(struct compilation *compilation, struct error *error)
         if (application->working_directory)
                 launch->working_directory = arena_strdup(arena, application->working_directory);
         launch->slot_count = application->processes.max;
+        launch->tells_load = application->module->counts_requests &&
+                             (application->processes.dynamic || application->limits.timeout > 0);
         launch->limits = (struct clade_limits){
                 .requests = application->limits.requests,
                 .timeout = application->limits.timeout,

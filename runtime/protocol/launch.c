@@ -35,6 +35,7 @@ static void value_fields(struct codec *codec, struct launch_value *value)
 
 static void requests_fields(struct codec *codec, struct launch *launch)
 {
+        codec_u32(codec, &launch->tells_load);
         codec_u64(codec, &launch->limits.requests);
         codec_u32(codec, &launch->limits.timeout);
         codec_u32(codec, &launch->http.header_read_timeout);

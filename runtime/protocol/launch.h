@@ -35,6 +35,8 @@ struct launch {
         char **environment;      /* "NAME=value", NULL at the end; all that the application gets */
         char *working_directory; /* inside; NULL: "/" */
         uint32_t slot_count;     /* how many workers can be alive at once */
+        uint32_t
+                tells_load; /* 1: how many workers there are, or for how long, depends on what they do */
         struct clade_limits limits;
         struct clade_http_settings http;
         struct plan plan;

@@ -5,10 +5,12 @@
  * can punch holes into it or fill it while it is being looked at): it preads a page into memory of its
  * own and believes nothing there beyond "the worker on this slot says so".
  *
- * No request costs a system call. A worker that begins to work finds in `watched` whether the supervisor is looking
- * at the page by itself, from time to time, and writes to the eventfd only when it is not. The supervisor
- * sets `watched` when it begins to look, clears it when the worker has long been idle, and looks once more after
- * that; so either sees what the other did.
+ * Nor does it write to it, not even to say that it is looking: a write to a file waits for the file's lock, which
+ * whoever else has the descriptor can hold for as long as it likes. Its own descriptor is for reading only.
+ *
+ * A request costs no system call. Where what workers do matters (launch.tells_load), one that begins to work writes to the
+ * eventfd, but no more often than every SCOREBOARD_KICK_MS; the supervisor looks by itself from then on, until nothing
+ * has been begun for much longer than that.
  *
  * There is no time in it: clocks differ between namespaces, and the supervisor would not believe it. It measures
  * for itself how long it has seen the same `oldest`.
@@ -17,7 +19,8 @@
 
 #include <stdint.h>
 
-#define SCOREBOARD_PAGE 4096
+#define SCOREBOARD_PAGE    4096
+#define SCOREBOARD_KICK_MS 50
 
 enum scoreboard_state {
         SCOREBOARD_EMPTY,
@@ -31,7 +34,7 @@ struct scoreboard_slot {
         uint32_t state;    /* enum scoreboard_state */
         uint32_t capacity; /* requests at once; 0: it does not count them */
         uint32_t active;   /* requests that it works on now */
-        uint32_t watched;  /* written by the supervisor: it looks by itself */
+        uint32_t spare;
         uint64_t requests; /* that were ever begun */
         uint64_t oldest;   /* which of them has been active for longest, from 1 on; 0: none */
 };

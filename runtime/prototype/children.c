@@ -74,6 +74,7 @@ static _Noreturn void become_worker(struct prototype *prototype, uint32_t slot,
                 .kick = PROTOTYPE_FD_KICK,
                 .ruleset = prototype->isolation.worker_ruleset,
                 .ruleset_flags = prototype->isolation.worker_flags,
+                .tells_load = prototype->launch.tells_load,
         };
 
         if (child->notify >= 0)

@@ -45,10 +45,11 @@ static void handover_finish(struct handover *handover)
         relay_lanes_finish(&handover->lanes);
 }
 
-static int make_scoreboard(struct application *application, struct error *error)
+static int make_scoreboard(struct application *application, int *ret_theirs, struct error *error)
 {
         cleanup_fd int fd = memfd_create("clade-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         off_t size = (off_t)application->config->processes.max * SCOREBOARD_PAGE;
+        char path[64];
 
         if (fd < 0)
                 return error_set(error, errno, "memfd of the scoreboard");
@@ -56,7 +57,12 @@ static int make_scoreboard(struct application *application, struct error *error)
                 return error_set(error, errno, "size of the scoreboard");
         if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
                 return error_set(error, errno, "sealing the scoreboard");
-        application->scoreboard = TAKE_FD(fd);
+        /* Ours is for reading only: see scoreboard.h. */
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        application->scoreboard = open(path, O_RDONLY | O_CLOEXEC);
+        if (application->scoreboard < 0)
+                return error_set(error, errno, "opening the scoreboard");
+        *ret_theirs = TAKE_FD(fd);
         application->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (application->kick < 0)
                 return error_set(error, errno, "eventfd of the scoreboard");
@@ -161,9 +167,7 @@ static int handover_fill(struct application *application, struct handover *hando
         handover->fds[PROTOTYPE_FD_PLAN] = launch_write(launch);
         if (handover->fds[PROTOTYPE_FD_PLAN] < 0)
                 return error_set(error, -handover->fds[PROTOTYPE_FD_PLAN], "writing the plan");
-        r = make_scoreboard(application, error);
-        if (r == 0)
-                r = lend(application->scoreboard, &handover->fds[PROTOTYPE_FD_SCOREBOARD], error);
+        r = make_scoreboard(application, &handover->fds[PROTOTYPE_FD_SCOREBOARD], error);
         if (r == 0)
                 r = lend(application->kick, &handover->fds[PROTOTYPE_FD_KICK], error);
         if (r < 0)

@@ -1,6 +1,5 @@
 #include "runtime/supervisor/load.h"
 
-#include <stddef.h>
 #include <unistd.h>
 
 #include "runtime/protocol/scoreboard.h"
@@ -13,24 +12,12 @@ static off_t page_of(const struct worker *worker)
 
 bool load_matters(const struct application *application)
 {
-        return application->config->module->counts_requests &&
-               (application->config->processes.dynamic || application->config->limits.timeout > 0);
-}
-
-/* A page that cannot be written (no memory) only costs kicks. */
-static void set_watched(struct worker *worker, uint32_t watched)
-{
-        worker->load.watched =
-                pwrite(worker->application->scoreboard, &watched, sizeof(watched),
-                       page_of(worker) + (off_t)offsetof(struct scoreboard_slot, watched)) ==
-                        (ssize_t)sizeof(watched) &&
-                watched;
+        return compiled_launch(application->compiled)->tells_load;
 }
 
 void load_expect(struct worker *worker)
 {
         worker->load = (struct load){.active = 0};
-        set_watched(worker, !load_matters(worker->application));
 }
 
 bool load_look(struct worker *worker)
@@ -53,20 +40,4 @@ bool load_look(struct worker *worker)
         load->oldest = slot.oldest;
         load->leaving = slot.state == SCOREBOARD_LEAVING;
         return true;
-}
-
-void load_watch(struct worker *worker)
-{
-        if (!worker->load.watched)
-                set_watched(worker, 1);
-}
-
-void load_rest(struct worker *worker)
-{
-        uint64_t requests = worker->load.requests;
-
-        set_watched(worker, 0);
-        load_look(worker);
-        if (worker->load.requests != requests || worker->load.active > 0)
-                set_watched(worker, 1);
 }

@@ -2,8 +2,8 @@
  *
  * The page is the tenant's: it is read into memory of ours, and nothing in it is more than a claim. What follows from a
  * claim is that workers come and go within the application's own bounds, and how long something has gone on is
- * measured here. Looking costs nothing while nothing happens: a worker that is not being watched kicks when it begins to
- * work, and from then on it is looked at from time to time, until it has been idle for a while. */
+ * measured here. Looking costs nothing while nothing happens: a worker that begins to work kicks, and from then on it is
+ * looked at from time to time, until it has been idle for a while. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,18 +18,14 @@ struct load {
         uint64_t oldest_since_us; /* when we first saw that `oldest` */
         uint64_t changed_us;      /* when we last saw it begin something, or at work */
         bool leaving;
-        bool watched; /* it need not kick */
+        bool watched; /* it is looked at by the tick */
 };
 
 /* Whether anybody needs to know: the number of workers depends on it, or requests are timed. */
 bool load_matters(const struct application *application);
 
-/* Before a clone is asked for: nothing is known of it, and its page says whether it has to kick. */
+/* Before a clone is asked for: nothing is known of it. */
 void load_expect(struct worker *worker);
 
 /* Reads the page. False when there is nothing of this worker's on it. */
 bool load_look(struct worker *worker);
-
-/* Begins and ends to watch; ending looks once more, and goes on when something has happened meanwhile. */
-void load_watch(struct worker *worker);
-void load_rest(struct worker *worker);

@@ -9,7 +9,7 @@
 #define SECOND       UINT64_C(1000000)
 /* While something is watched. Precise enough for limits in seconds, seldom enough for a thousand applications. */
 #define TICK_US      UINT64_C(100000)
-/* How long a worker has done nothing until it is asked to kick again. */
+/* How long a worker has done nothing until it is left to itself: longer than between two kicks of it. */
 #define REST_US      (2 * SECOND)
 /* Connections under keep-alive wait where nobody sees it: behind a worker that is at work for so long. */
 #define BUSY_US      UINT64_C(50000)
@@ -132,7 +132,7 @@ static void look(struct application *application, uint64_t now)
 
         for (uint32_t i = 0; i < application->config->processes.max; i++) {
                 struct worker *worker = &application->workers[i];
-                const struct load *load = &worker->load;
+                struct load *load = &worker->load;
                 uint64_t before = load->requests;
 
                 if (worker->state != WORKER_READY || !load_look(worker))
@@ -140,9 +140,9 @@ static void look(struct application *application, uint64_t now)
                 if (timeout > 0 && load->oldest != 0 && now - load->oldest_since_us >= timeout)
                         worker_event(worker, WORKER_HUNG);
                 else if (load->active > 0 || load->requests != before)
-                        load_watch(worker);
-                else if (load->watched && idle_for(worker, now) >= REST_US)
-                        load_rest(worker);
+                        load->watched = true;
+                else if (idle_for(worker, now) >= REST_US)
+                        load->watched = false; /* what it begins next it tells */
         }
 }
 
@@ -223,6 +223,13 @@ void scaling_start(struct application *application)
         hear_arrivals(application, processes->spare == 0);
         if (processes->spare == 0)
                 application_worker_ready(application);
+}
+
+void scaling_soon(struct application *application)
+{
+        if (load_matters(application))
+                timer_arm(application->supervisor, &application->tick, TICK_US, on_tick,
+                          application);
 }
 
 void scaling_stop(struct application *application)

@@ -41,5 +41,8 @@ void scaling_start(struct application *application);
 /* Looks at everything and acts. Orders are due afterwards: incarnation_flush. */
 void scaling_consider(struct application *application);
 
+/* A worker is ready. It may have begun to work before anybody here knew of it, so it is looked at once. */
+void scaling_soon(struct application *application);
+
 /* No prototype, no workers: nothing to tick for, and nothing to hear of arrivals. */
 void scaling_stop(struct application *application);

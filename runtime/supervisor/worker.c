@@ -109,6 +109,7 @@ static void serves(struct worker *worker)
                   LOG_NUMBER("slot", worker->slot),
                   LOG_NUMBER("start_us", clock_us() - worker->ordered_us));
         application_worker_ready(worker->application);
+        scaling_soon(worker->application);
 }
 
 static void blame(struct worker *worker)

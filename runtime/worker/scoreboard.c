@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/own.h"
 #include "runtime/protocol/scoreboard.h"
@@ -13,30 +14,32 @@
 #define TICKETS_MAX 4096
 
 static struct {
-        struct scoreboard_slot *slot; /* shared with the supervisor, which writes `watched` */
+        struct scoreboard_slot *slot; /* shared with the supervisor, which reads it */
         int kick;                     /* -1: nobody needs to be told any more */
-        pthread_mutex_t lock;         /* of what follows, and of `active` and `oldest` */
+        bool tells_load;
+        pthread_mutex_t lock; /* of what follows, and of `active` and `oldest` */
+        int64_t kicked_ms;    /* when a request last kicked; 0: none has */
         uint64_t tickets[TICKETS_MAX];
         size_t ticket_count;
 } own = {.kick = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
-int scoreboard_take(int memfd, int kick, uint32_t slot, uint64_t serial, uint32_t capacity,
-                    struct error *error)
+int scoreboard_take(int memfd, int kick, const struct scoreboard_owner *owner, struct error *error)
 {
-        void *page = mmap(NULL, SCOREBOARD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd,
-                          (off_t)slot * SCOREBOARD_PAGE);
+        struct scoreboard_slot *slot =
+                mmap(NULL, SCOREBOARD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd,
+                     (off_t)owner->slot * SCOREBOARD_PAGE);
 
-        if (page == MAP_FAILED)
-                return error_set(error, errno, "mmap of scoreboard slot %u", slot);
-        own.slot = page;
+        if (slot == MAP_FAILED)
+                return error_set(error, errno, "mmap of scoreboard slot %u", owner->slot);
+        own.slot = slot;
         own.kick = kick;
-        *own.slot = (struct scoreboard_slot){
-                .serial = serial,
-                .state = SCOREBOARD_STARTING,
-                .capacity = capacity,
-                /* the supervisor's, who has written it before it had us cloned */
-                .watched = own.slot->watched,
-        };
+        own.tells_load = owner->tells_load;
+        /* What the slot's last worker left is gone before the page says whose it is. */
+        slot->active = 0;
+        slot->requests = slot->oldest = 0;
+        slot->capacity = owner->capacity;
+        slot->state = SCOREBOARD_STARTING;
+        __atomic_store_n(&slot->serial, owner->serial, __ATOMIC_RELEASE);
         return 0;
 }
 
@@ -48,13 +51,29 @@ static void kick(void)
 
 void scoreboard_ready(struct clade_worker *worker)
 {
+        (void)worker;
         if (!own.slot || own.slot->state != SCOREBOARD_STARTING)
                 return;
         __atomic_store_n(&own.slot->state, SCOREBOARD_READY, __ATOMIC_RELEASE);
         kick();
-        /* Who does not count requests has nothing more to say. */
-        if (worker->application->capacity == 0)
+        if (!own.tells_load)
                 fd_close(TAKE_FD(own.kick));
+}
+
+/* Whether the supervisor may have stopped looking. */
+static bool should_kick(void)
+{
+        struct timespec now;
+        int64_t ms;
+
+        if (own.kick < 0)
+                return false;
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+        ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        if (own.kicked_ms && ms - own.kicked_ms < SCOREBOARD_KICK_MS)
+                return false;
+        own.kicked_ms = ms;
+        return true;
 }
 
 static void set_oldest(void)
@@ -70,6 +89,7 @@ static void set_oldest(void)
 uint64_t scoreboard_begin(struct clade_worker *worker)
 {
         uint64_t ticket;
+        bool tell;
 
         (void)worker;
         pthread_mutex_lock(&own.lock);
@@ -80,10 +100,9 @@ uint64_t scoreboard_begin(struct clade_worker *worker)
                 own.tickets[own.ticket_count++] = ticket;
         if (own.ticket_count == 1)
                 __atomic_store_n(&own.slot->oldest, own.tickets[0], __ATOMIC_RELAXED);
+        tell = should_kick();
         pthread_mutex_unlock(&own.lock);
-        /* Either we see that it is looking, or it sees what we have just written. */
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (!__atomic_load_n(&own.slot->watched, __ATOMIC_RELAXED))
+        if (tell)
                 kick();
         return ticket;
 }

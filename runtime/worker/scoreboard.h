@@ -10,9 +10,14 @@
 #include "base/error.h"
 #include "clade/module.h"
 
-/* Maps page `slot` of the memfd and says who we are. The eventfd is ours from now on. */
-int scoreboard_take(int memfd, int kick, uint32_t slot, uint64_t serial, uint32_t capacity,
-                    struct error *error);
+struct scoreboard_owner {
+        uint32_t slot, capacity;
+        uint64_t serial;
+        bool tells_load; /* also after it is ready */
+};
+
+/* Maps the owner's page of the memfd and says who we are. The eventfd is ours from now on. */
+int scoreboard_take(int memfd, int kick, const struct scoreboard_owner *owner, struct error *error);
 
 /* What modules call: clade_worker's members of the same names. */
 void scoreboard_ready(struct clade_worker *worker);

@@ -110,8 +110,13 @@ static void take_title(const struct worker_start *start)
 /* Our page of the scoreboard and no other's; the descriptor goes, the mapping stays. */
 static int take_slot(const struct worker_start *start, struct own *own, struct error *error)
 {
-        int r = scoreboard_take(own->scoreboard, own->kick, start->slot, start->serial,
-                                start->application->capacity, error);
+        const struct scoreboard_owner owner = {
+                .slot = start->slot,
+                .serial = start->serial,
+                .capacity = start->application->capacity,
+                .tells_load = start->tells_load,
+        };
+        int r = scoreboard_take(own->scoreboard, own->kick, &owner, error);
 
         fd_close(TAKE_FD(own->scoreboard));
         return r;

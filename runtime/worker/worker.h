@@ -2,6 +2,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -42,6 +43,7 @@ struct worker_start {
         int kick;
         int ruleset;            /* -1: none */
         uint32_t ruleset_flags; /* of its landlock_restrict_self */
+        bool tells_load;        /* launch.tells_load */
 };
 
 /* In a fresh clone of the prototype. Never returns. */

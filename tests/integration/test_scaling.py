@@ -6,6 +6,7 @@ same limits is in test_http.py and test_python.py.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 import time
@@ -164,6 +165,32 @@ def test_a_worker_that_hangs_is_ended_and_the_others_go_on(place):
     clade.wait_until(lambda: len(alive(server)) == 2, 5, "it has been replaced")
     assert len(set(before) & set(alive(server))) == 1
     assert ask(port)[2] >= 1
+    assert server.stop() == 0
+
+
+@ONCE
+def test_one_that_hangs_with_its_first_request_is_noticed(place):
+    """It may have begun before its prototype has said that it is there."""
+    server, port = run(place, {"max": 2, "spare": 0}, {"timeout": 1})
+    for _ in range(4):
+        with pytest.raises((OSError, clade.http.client.HTTPException)):
+            clade.get(port, "/hang", 20)
+    assert len(server.find("worker-hung", "app")) == 4
+    assert server.stop() == 0
+
+
+@ONCE
+def test_the_supervisor_can_only_read_what_workers_say(place):
+    """A write would wait for the file's lock, and a tenant can hold that."""
+    server, _ = run(place, {"max": 2, "spare": 1}, {"timeout": 1})
+    found = []
+    for name in os.listdir(f"/proc/{server.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            if "clade-scoreboard" in os.readlink(f"/proc/{server.pid}/fd/{name}"):
+                with open(f"/proc/{server.pid}/fdinfo/{name}", encoding="ascii") as info:
+                    flags = next(line for line in info if line.startswith("flags:"))
+                found.append(int(flags.split()[1], 8) & os.O_ACCMODE)
+    assert found == [os.O_RDONLY]
     assert server.stop() == 0
 
 
