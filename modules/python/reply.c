@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "modules/http/head.h"
+
 /* What start_response and write are bound to. */
 struct exchange {
         PyObject_HEAD;
@@ -103,15 +105,9 @@ static int read_status(struct reply *reply, PyObject *status)
 
 static bool is_token(const char *text, size_t length)
 {
-        static const char others[] = "!#$%&'*+-.^_`|~";
-
-        for (size_t i = 0; i < length; i++) {
-                char c = text[i], lower = (char)(c | 0x20);
-
-                if (!((c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') ||
-                      (c && strchr(others, c))))
+        for (size_t i = 0; i < length; i++)
+                if (!is_token_byte((unsigned char)text[i]))
                         return false;
-        }
         return length > 0;
 }
 
