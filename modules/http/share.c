@@ -158,10 +158,7 @@ bool share_has_others(const struct share *share)
 struct envelope {
         struct parcel parcel;
         struct iovec part;
-        union {
-                char bytes[CMSG_SPACE(sizeof(int))];
-                struct cmsghdr align;
-        } control;
+        _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
         struct msghdr message;
 };
 
@@ -174,8 +171,8 @@ static void envelope_init(struct envelope *envelope, size_t listener)
                         {
                                 .msg_iov = &envelope->part,
                                 .msg_iovlen = 1,
-                                .msg_control = envelope->control.bytes,
-                                .msg_controllen = sizeof(envelope->control.bytes),
+                                .msg_control = envelope->control,
+                                .msg_controllen = sizeof(envelope->control),
                         },
         };
 }
