@@ -1,7 +1,7 @@
 """Mixed load for a long time: ./dev soak [SECONDS]. Nothing may grow, and no good request may fail.
 
 One clade with several applications: a native handler, the same whose workers are renewed all the time, and a WSGI
-application. Clients of every kind are at them in rounds; between two rounds all is quiet, and the memory (PSS) and
+application. Clients of every kind are at them in rounds; between two rounds all is quiet, and the memory (anonymous) and
 the descriptors of each process are looked at. After some rounds to warm up they have to stay what they are. What
 counts is never how fast something was: this runs beside other things.
 
@@ -33,6 +33,7 @@ import wire  # pylint: disable=wrong-import-position
 
 PATIENCE = 60  # seconds that an answer may take: others want the processors, too
 WARM = 1 / 3  # of the rounds
+ROUNDS_MIN = 12  # a third of those that count must be enough for the least of a saw-tooth
 # What may come on top while nothing leaks: the allocator's pieces, pages touched late.
 ALLOWED_SHARE, ALLOWED_BYTES = 0.1, 512 * 1024
 
@@ -200,15 +201,16 @@ def wrk(port, seconds, tally):
 # --- processes ------------------------------------------------------------------------------------
 
 
-def pss(pid):
+def anonymous(pid):
+    """Bytes. Not its share of files: that changes with whoever else on the machine has them mapped."""
     for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith("Anonymous:"):
             return int(line.split()[1]) * 1024
-    raise AssertionError(f"no Pss of {pid}")
+    raise AssertionError(f"no Anonymous of {pid}")
 
 
 def look(server):
-    """{name: (PSS, descriptors)}. Workers of an application together with its prototype are one line where they are
+    """{name: (anonymous memory, descriptors)}. Workers of an application together with its prototype are one line where they are
     renewed: none of them is there for long."""
     found = {"supervisor": (server.pid,)}
     for number, pid in enumerate(server.helpers()):
@@ -222,7 +224,7 @@ def look(server):
             continue
         for number, worker in enumerate(workers):
             found[f"{name} worker {number}"] = (worker,)
-    return {name: (sum(pss(pid) for pid in pids), sum(wire.descriptors(pid) for pid in pids))
+    return {name: (sum(anonymous(pid) for pid in pids), sum(wire.descriptors(pid) for pid in pids))
             for name, pids in found.items()}
 
 
@@ -260,7 +262,7 @@ def judge(cases, looks):
     """The first look after the warm-up and the last; in between the least counts, as pages come and go."""
     warm = looks[max(1, int(len(looks) * WARM)):]
     third = max(1, len(warm) // 3)
-    print(f"\n{'process':<24}{'PSS, KB':>18}{'descriptors':>16}   after the warm-up, and at the end")
+    print(f"\n{'process':<24}{'memory, KB':>18}{'descriptors':>16}   after the warm-up, and at the end")
     for name in warm[-1]:
         series = [seen[name] for seen in warm if name in seen]
         first, last = (min(memory for memory, _ in part) for part in (series[:third], series[-third:]))
@@ -315,7 +317,7 @@ def soak(place, seconds, cases):
     looks = []
     end = time.monotonic() + seconds
     length = min(15.0, max(2.0, seconds / 20))
-    while time.monotonic() < end or len(looks) < 6:
+    while time.monotonic() < end or len(looks) < ROUNDS_MIN:
         one_round(ports, tallies, length, len(looks))
         looks.append(settle(server, looks[0] if looks else None))
         if looks[-1] is None:
