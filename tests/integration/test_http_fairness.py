@@ -13,8 +13,13 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 import clade
 import wire
+
+# It is the same code whoever runs it; test_http.py is for both.
+pytestmark = pytest.mark.users("user")
 
 WORKERS = 8
 CONNECTIONS = 40

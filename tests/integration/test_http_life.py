@@ -12,6 +12,9 @@ import pytest
 import clade
 import wire
 
+# It is the same code whoever runs it; test_http.py is for both.
+pytestmark = pytest.mark.users("user")
+
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
 

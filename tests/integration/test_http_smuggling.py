@@ -12,6 +12,9 @@ import pytest
 
 import wire
 
+# It is the same code whoever runs it; test_http.py is for both.
+pytestmark = pytest.mark.users("user")
+
 H = b"Host: localhost\r\n"
 GOOD = b"GET /good HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
